@@ -1,0 +1,94 @@
+"""Elementary functions that serve as activations or as parts of them."""
+
+import math
+
+import jax.numpy as jnp
+from jax import Array
+
+from jaxact.activations import _numerics
+from jaxact.activations._numerics import elementwise
+
+
+@elementwise
+def identity(x: Array) -> Array:
+    r"""Identity, the activation of a linear layer.
+
+    .. math::
+      \mathrm{identity}(x) = x
+
+    Args:
+      x: input, any shape.
+
+    Returns:
+      Array of the shape and dtype of ``x`` (integers give the default float).
+
+    Examples:
+      >>> identity(-2.0)
+      Array(-2., dtype=float32, weak_type=True)
+    """
+    return x
+
+
+@elementwise
+def exp(x: Array) -> Array:
+    r"""Exponential.
+
+    .. math::
+      \mathrm{exp}(x) = e^x
+
+    Limits: 0 at :math:`-\infty`, :math:`\infty` at :math:`+\infty`.
+
+    Args:
+      x: input, any shape.
+
+    Returns:
+      Array of the shape and dtype of ``x`` (integers give the default float).
+
+    Examples:
+      >>> exp(0.0)
+      Array(1., dtype=float32, weak_type=True)
+    """
+    return jnp.exp(x)
+
+
+def _reciprocal_expm1_slope(x: Array) -> Array:
+    s = _reciprocal_expm1(x)
+    return -s * (1 + s)
+
+
+@_numerics.with_derivative(_reciprocal_expm1_slope)
+def _reciprocal_expm1(x: Array) -> Array:
+    return jnp.where(x < 0, jnp.nan, 1 / jnp.expm1(x))
+
+
+@_numerics.with_derivative(_reciprocal_expm1)
+def _log1mexp(x: Array) -> Array:
+    small = x < math.log(2)
+    return jnp.where(
+        small, jnp.log(-jnp.expm1(jnp.where(small, -x, -1))), jnp.log1p(-jnp.exp(jnp.where(small, -1, -x)))
+    )
+
+
+@elementwise
+def log1mexp(x: Array) -> Array:
+    r"""Logarithm of one minus an exponential, for :math:`x > 0`, with no cancellation at either end.
+
+    .. math::
+      \mathrm{log1mexp}(x) = \log(1 - e^{-x})
+
+    Limits: :math:`-\infty` at 0, 0 at :math:`+\infty`; NaN for negative ``x``.
+
+    Args:
+      x: input, any shape, positive.
+
+    Returns:
+      Array of the shape and dtype of ``x`` (integers give the default float).
+
+    Examples:
+      >>> log1mexp(1.0)
+      Array(-0.45867515, dtype=float32, weak_type=True)
+
+    References:
+      Mächler, "Accurately computing log(1 - exp(-|a|))", 2012.
+    """
+    return _log1mexp(x)

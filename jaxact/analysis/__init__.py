@@ -1,0 +1,1 @@
+"""Analysis: engines that take any callable and know no names."""

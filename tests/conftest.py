@@ -1,0 +1,14 @@
+import os
+
+import jax
+import pytest
+
+# Numerical faults surface as errors, not as silent promotions or broadcasts.
+jax.config.update("jax_numpy_dtype_promotion", "standard")
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory):
+    """No test reads or writes the user's cache of decoded data sets."""
+    os.environ["JAXACT_CACHE_DIR"] = str(tmp_path_factory.mktemp("cache"))

@@ -1,0 +1,296 @@
+"""The laws of every activation: values, derivatives, limits, kinks, dtypes and transformations."""
+
+import doctest
+import importlib
+import inspect
+import math
+import pickle
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from cases import SPECS, VARIANTS, oracle, points_of, row_of, ulps
+from jax.test_util import check_grads
+
+import jaxact
+
+FLOAT = jnp.zeros(()).dtype
+INF = math.inf
+
+# Units in the last place that the value, the first and the second derivative may be off on `points_of`. The
+# exponent of the tail of gelu is rounded before the exponential, which magnifies the rounding.
+BARS = (4, 4, 8)
+LOOSE = {
+    "gelu": (64, 80, 80),
+    "gelu(approximate=False)": (100, 128, 128),
+    "log1mexp": (64, 4, 8),
+    "tanh": (8, 4, 8),
+}
+LOOSE |= {"tanh_shrink": (4, 16, 8), "mish": (4, 8, 8)}
+
+# Value, first and second derivative at minus and plus infinity.
+LIMITS = {
+    "identity": ((-INF, 1, 0), (INF, 1, 0)),
+    "exp": ((0, 0, 0), (INF, INF, INF)),
+    "log1mexp": (None, (0, 0, 0)),
+    "sigmoid": ((0, 0, 0), (1, 0, 0)),
+    "tanh": ((-1, 0, 0), (1, 0, 0)),
+    "erf": ((-1, 0, 0), (1, 0, 0)),
+    "soft_sign": ((-1, 0, 0), (1, 0, 0)),
+    "hard_tanh": ((-1, 0, 0), (1, 0, 0)),
+    "hard_sigmoid": ((0, 0, 0), (1, 0, 0)),
+    "sparse_sigmoid": ((0, 0, 0), (1, 0, 0)),
+    "relu": ((0, 0, 0), (INF, 1, 0)),
+    "relu6": ((0, 0, 0), (6, 0, 0)),
+    "leaky_relu": ((-INF, 0.01, 0), (INF, 1, 0)),
+    "elu": ((-1, 0, 0), (INF, 1, 0)),
+    "celu": ((-1, 0, 0), (INF, 1, 0)),
+    "selu": ((-1.7580993408473766, 0, 0), (INF, 1.0507009873554805, 0)),
+    "softplus": ((0, 0, 0), (INF, 1, 0)),
+    "log_sigmoid": ((-INF, 1, 0), (0, 0, 0)),
+    "squareplus": ((0, 0, 0), (INF, 1, 0)),
+    "sparse_plus": ((0, 0, 0), (INF, 1, 0)),
+    "silu": ((0, 0, 0), (INF, 1, 0)),
+    "gelu": ((0, 0, 0), (INF, 1, 0)),
+    "gelu(approximate=False)": ((0, 0, 0), (INF, 1, 0)),
+    "mish": ((0, 0, 0), (INF, 1, 0)),
+    "hard_silu": ((0, 0, 0), (INF, 1, 0)),
+    "hard_shrink": ((-INF, 1, 0), (INF, 1, 0)),
+    "soft_shrink": ((-INF, 1, 0), (INF, 1, 0)),
+    "tanh_shrink": ((-INF, 1, 0), (INF, 1, 0)),
+    "threshold": ((0, 0, 0), (INF, 1, 0)),
+}
+
+# The derivative that is taken where there is none.
+KINKS = {
+    "hard_tanh": {-1: 1, 1: 1},
+    "hard_sigmoid": {-3: 0, 3: 0},
+    "sparse_sigmoid": {-1: 0.25, 1: 0.25},
+    "relu": {0: 0},
+    "relu6": {0: 0, 6: 0},
+    "leaky_relu": {0: 1},
+    "selu": {0: 1.7580993408473766},
+    "hard_silu": {-3: 0, 3: 1},
+    "hard_shrink": {-0.5: 0, 0.5: 0},
+    "soft_shrink": {-0.5: 0, 0.5: 0},
+    "threshold": {1: 0},
+}
+
+# Tails in which the derivative of jax.nn is exactly 0 in float32 although the true one is a normal number.
+TAILS = {"sigmoid": 18.7, "tanh": 10.7, "elu": -18.7, "selu": -18.7, "gelu": -6.0, "celu": -18.7}
+
+IN_JAX_NN = sorted(
+    set(jaxact.activations.__all__) & set(dir(jax.nn)) - {"log1mexp"}  # jax.nn leaves it undefined below 0
+)
+
+
+def orders(fn):
+    return [fn, jaxact.derivative(fn), jaxact.derivative(fn, 2)]
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_value_and_derivatives_against_mpmath(spec):
+    fn, xs = jaxact.get(spec), points_of(spec, FLOAT)
+    bars = LOOSE.get(spec, BARS)
+    second = np.asarray(jaxact.derivative(fn, 2)(xs)), np.asarray(jaxact.derivative(fn, 3)(xs))
+    for order, (f, bar) in enumerate(zip(orders(fn), bars, strict=True)):
+        true = oracle(spec, order)
+        for i, (x, y) in enumerate(zip(xs, np.asarray(f(xs)), strict=True)):
+            # Next to a root of the derivative, what a change of the input by 2 ulp would make is right enough.
+            slack = 2 * np.spacing(abs(x)) * abs(second[order - 1][i]) if order else 0
+            error = ulps(y, true(x), FLOAT)
+            assert error <= bar or abs(y - float(true(x))) <= slack, (
+                order,
+                float(x),
+                float(y),
+                float(true(x)),
+                error,
+            )
+
+
+@pytest.mark.parametrize("spec", LIMITS)
+def test_limits(spec):
+    for x, expected in zip((-INF, INF), LIMITS[spec], strict=True):
+        if expected is not None:
+            got = [float(f(jnp.asarray(x))) for f in orders(jaxact.get(spec))]
+            np.testing.assert_allclose(got, expected, rtol=1e-6, atol=0)
+
+
+def test_every_activation_has_its_limits():
+    assert LIMITS.keys() >= jaxact.ACTIVATIONS.keys()
+    assert {name for name, row in jaxact.ACTIVATIONS.items() if row.kinks} == KINKS.keys()
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_total(spec):
+    """NaN gives NaN; no finite input gives NaN, in the value or in two derivatives."""
+    fn, (low, high) = jaxact.get(spec), row_of(spec).domain
+    big = float(jnp.finfo(FLOAT).max)
+    xs = [s * m for s in (-1, 1) for m in (0.0, 1e-38, 1e-5, 3.0, 88.8, 104.0, 1e4, 1e19, 3e19, big)]
+    xs = jnp.asarray([x for x in xs if low < x < high], FLOAT)
+    for order, f in enumerate(orders(fn)):
+        assert not jnp.isnan(f(xs)).any(), (order, xs[jnp.isnan(f(xs))])
+    assert jnp.isnan(fn(jnp.nan))
+
+
+@pytest.mark.parametrize("name", KINKS)
+def test_kinks(name):
+    row = jaxact.ACTIVATIONS[name]
+    assert sorted(row.kinks) == sorted(KINKS[name])
+    for x, slope in KINKS[name].items():
+        got = jax.grad(row.function)(float(x))
+        np.testing.assert_allclose(got, slope, rtol=1e-6, atol=0)
+        if name in IN_JAX_NN:
+            np.testing.assert_allclose(got, jax.grad(getattr(jax.nn, name))(float(x)), rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("name", TAILS)
+def test_tails_where_jax_nn_loses_the_derivative(name):
+    """The reason for the derivative rules: without them these gradients are rounding errors."""
+    x = jnp.float32(TAILS[name])
+    assert jax.grad(getattr(jax.nn, name))(x) == 0
+    assert ulps(jax.grad(jaxact.get(name))(x), oracle(name, 1)(x), jnp.float32) <= LOOSE.get(name, BARS)[1]
+
+
+@pytest.mark.parametrize("name", IN_JAX_NN)
+def test_drop_in_for_jax_nn(name):
+    """Names, parameters, defaults, values and gradients are those of jax.nn where jax.nn is right."""
+    ours, theirs = getattr(jaxact, name), getattr(jax.nn, name)
+    bare = [[(p.name, p.default) for p in inspect.signature(f).parameters.values()] for f in (ours, theirs)]
+    assert bare[0] == bare[1]
+    x = jnp.linspace(-4, 4, 161)  # includes every kink
+    np.testing.assert_allclose(ours(x), theirs(x), rtol=2e-4, atol=2e-7)
+    np.testing.assert_allclose(jaxact.derivative(ours)(x), jaxact.derivative(theirs)(x), rtol=2e-3, atol=1e-6)
+
+
+def test_every_elementwise_function_of_jax_nn_is_here():
+    not_elementwise = {
+        *("dot_product_attention", "get_scaled_dot_general_config", "glu", "initializers", "log_softmax"),
+        *("logmeanexp", "logsumexp", "one_hot", "scaled_dot_general", "scaled_matmul", "softmax", "standardize"),
+    }
+    assert {n for n in dir(jax.nn) if not n.startswith("_")} - not_elementwise <= set(dir(jaxact))
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_transformations_agree(spec):
+    fn = jaxact.get(spec)
+    x = jnp.asarray(points_of(spec, FLOAT))[:18].reshape(2, 9)
+    slope = jaxact.derivative(fn)(x)
+    one = jnp.ones_like(x)
+    close = lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-6, atol=1e-30)  # noqa: E731
+    close(jax.jit(fn)(x), fn(x))
+    close(jax.vmap(jax.vmap(fn))(x), fn(x))
+    close(jax.jvp(fn, (x,), (one,))[1], slope)
+    close(jax.vjp(fn, x)[1](one)[0], slope)
+    close(jax.linearize(fn, x)[1](one), slope)
+    close(jax.grad(lambda x: jax.checkpoint(fn)(x).sum())(x), slope)
+    close(jax.lax.map(jax.grad(fn), x.ravel()).reshape(x.shape), slope)
+    diagonal = jnp.diagonal(jax.jacfwd(fn)(x[0]))
+    close(diagonal, jnp.diagonal(jax.jacrev(fn)(x[0])))
+    close(diagonal, slope[0])
+    close(jnp.diagonal(jax.hessian(lambda x: fn(x).sum())(x[0])), jaxact.derivative(fn, 2)(x[0]))
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_finite_differences(spec):
+    """The gradient-consistency law: jax.grad, jvp and vjp agree with central differences, up to order two."""
+    with jax.enable_x64(True):
+        x = jnp.asarray([x for x in (-2.1, -0.7, 0.3, 0.7, 1.3, 2.1) if x > row_of(spec).domain[0]])
+        check_grads(jaxact.get(spec), (x,), order=2, modes=["fwd", "rev"], atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("spec", VARIANTS)
+def test_parameters_are_differentiable(spec):
+    fn, defaults = row_of(spec).function, row_of(spec).parameters
+    config = {key: float(value) for key, value in jaxact.get(spec).config if not isinstance(defaults[key], bool)}
+    if not config:
+        return
+    with jax.enable_x64(True):
+        x = jnp.asarray([-2.1, -0.7, 0.3, 1.3])
+        check_grads(lambda *p: fn(x, **dict(zip(config, p, strict=True))), tuple(config.values()), order=1)
+
+
+@pytest.mark.parametrize("name", jaxact.ACTIVATIONS)
+def test_dtypes_and_shapes(name):
+    row = jaxact.ACTIVATIONS[name]
+    fn, slope = row.function, jaxact.derivative(row.function)
+    for dtype in (jnp.bfloat16, jnp.float16, jnp.float32):
+        x = jnp.asarray(points_of(name, dtype))
+        for f in (fn, slope):
+            assert f(x).dtype == dtype
+            # Computed in float32 and rounded once.
+            np.testing.assert_array_equal(f(x), f(x.astype(jnp.float32)).astype(dtype))
+    for x in (jnp.arange(1, 4), np.array([1, 2]), 1, True, np.float16(0.5), jnp.array([True])):
+        assert jnp.issubdtype(fn(x).dtype, jnp.floating)
+        assert fn(x).shape == jnp.shape(x)
+    assert fn(1).dtype == FLOAT
+    assert fn(jnp.ones((0, 3))).shape == (0, 3)
+    assert fn(0.5).weak_type
+    np.testing.assert_array_equal(fn(np.full((2, 1, 3), 0.5)), fn(jnp.full((2, 1, 3), 0.5)))
+
+
+@pytest.mark.parametrize("x", [1j, jnp.array([1j]), np.array([1j]), "1", None, [1.0], (1.0,), np.array(["a"])])
+def test_what_is_no_real_array_is_refused(x):
+    for f in (jaxact.relu, jaxact.gelu, jaxact.derivative(jaxact.tanh)):
+        with pytest.raises(TypeError, match=r"^x must be"):
+            f(x)
+
+
+@pytest.mark.parametrize("name", jaxact.ACTIVATIONS)
+def test_clean_under_debug_nans(name):
+    low, high = jaxact.ACTIVATIONS[name].domain
+    x = jnp.asarray([x for x in (-1e30, -200.0, -0.1, 0.1, 200.0, 1e30) if low < x < high])
+    with jax.debug_nans(True):
+        for f in orders(jaxact.get(name)):
+            f(x).block_until_ready()
+
+
+@pytest.mark.parametrize("name", jaxact.ACTIVATIONS)
+def test_plain_function_with_a_full_docstring(name):
+    fn = jaxact.ACTIVATIONS[name].function
+    assert pickle.loads(pickle.dumps(fn)) is fn
+    assert fn.__name__ == name
+    assert name in str(jax.make_jaxpr(fn)(1.0))  # the region keeps its name inside a larger program
+    for section in (".. math::", "Args:", "Returns:", "Examples:"):
+        assert section in fn.__doc__
+    for parameter in inspect.signature(fn).parameters:
+        assert f"      {parameter}: " in fn.__doc__
+
+
+@pytest.mark.parametrize(
+    "module",
+    sorted(
+        {row.function.__module__ for row in jaxact.ACTIVATIONS.values()}
+        | {"jaxact.catalog", "jaxact.analysis.derivatives", "jaxact.training.data"}
+    ),
+)
+def test_examples_in_docstrings(module):
+    module = importlib.import_module(module)
+    with jax.enable_x64(False):
+        runner = doctest.DocTestRunner()
+        for test in doctest.DocTestFinder().find(module, globs=vars(module) | {"jax": jax, "jnp": jnp}):
+            runner.run(test)
+    assert runner.tries > 0
+    assert runner.failures == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("sigmoid", [0.26894143, 0.5, 0.7310586]),
+        ("tanh", [-0.7615942, 0, 0.7615942]),
+        ("relu", [0, 0, 1]),
+    ],
+)
+def test_numbers_of_the_tutorial(name, expected):
+    np.testing.assert_allclose(jaxact.get(name)(jnp.array([-1.0, 0.0, 1.0])), expected, rtol=3e-7)
+
+
+def test_slopes_of_the_tutorial():
+    x = jnp.linspace(-80, 80, 10_001)
+    slope = jaxact.derivative(jaxact.sigmoid)(x)
+    assert slope.min() > 0
+    assert slope.max() == 0.25 == slope[5000]
+    assert jaxact.derivative(jaxact.tanh)(x).max() == 1
+    np.testing.assert_array_equal(jaxact.derivative(jaxact.relu)(x), x > 0)
