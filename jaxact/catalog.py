@@ -6,15 +6,17 @@ import difflib
 import functools
 import inspect
 import math
-from collections.abc import Callable, Mapping
+import numbers
+from collections.abc import Callable, Hashable, Mapping
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
 from jaxact.activations import elementary, rectifiers, self_gated, shrinkage, sigmoidal, soft_rectifiers
-from jaxact.errors import InputError
+from jaxact.errors import InputError, shown
 
 INF = float("inf")
 
@@ -81,7 +83,7 @@ _ROWS = (
     Activation("hard_sigmoid", sigmoidal.hard_sigmoid, "min(max(x + 3, 0), 6) / 6",
                (0, 1), True, (-3, 3), 1 / 6, _HOWARD),
     Activation("sparse_sigmoid", sigmoidal.sparse_sigmoid, "min(max(x + 1, 0), 2) / 2",
-               (0, 1), True, (-1, 1), 0.5, _BLONDEL),
+               (0, 1), True, (-1, 1), 0.5, "Martins & Astudillo 2016, arXiv:1602.02068"),
     Activation("relu", rectifiers.relu, "max(x, 0)",
                (0, INF), True, (0,), 0, "Nair & Hinton 2010"),
     Activation("relu6", rectifiers.relu6, "min(max(x, 0), 6)",
@@ -128,7 +130,7 @@ _ROWS = (
 ACTIVATIONS: Mapping[str, Activation] = MappingProxyType({row.name: row for row in _ROWS})
 """Every activation by its canonical name."""
 
-_VARIANTS = {"gelu_erf": "gelu(approximate=False)", "gelu_tanh": "gelu(approximate=True)"}
+_VARIANTS = {"gelu_erf": ("gelu", {"approximate": False}), "gelu_tanh": ("gelu", {"approximate": True})}
 
 
 def _key(name: str) -> str:
@@ -136,7 +138,11 @@ def _key(name: str) -> str:
     return "".join(c for c in name.lower() if c not in "_- ")
 
 
-_BY_KEY = {_key(alias): row for row in _ROWS for alias in (row.name, *row.aliases)}
+_NAMES: dict[str, tuple[Activation, dict[str, Any]]] = {
+    **{alias: (row, {}) for row in _ROWS for alias in (row.name, *row.aliases)},
+    **{alias: (ACTIVATIONS[name], config) for alias, (name, config) in _VARIANTS.items()},
+}
+_BY_KEY = {_key(name): found for name, found in _NAMES.items()}
 _BY_FUNCTION = {row.function: row for row in _ROWS}
 
 
@@ -160,6 +166,19 @@ class Configured:
         return f"{self.name}({', '.join(f'{key}={value!r}' for key, value in self.config)})"
 
 
+def _plain(value: Any, switch: bool) -> float | bool | None:
+    """``value`` as a Python bool or float, whose repr reads back, or None if it is not one, or not finite."""
+    if isinstance(value, bool | np.bool_):
+        return bool(value) if switch else None
+    if switch or not isinstance(value, numbers.Real):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
+
+
 def _configure(row: Activation, args: tuple = (), kwargs: Mapping[str, Any] = MappingProxyType({})) -> Callable:
     """The function of a row with parameters set; those at their default are dropped."""
     defaults = row.parameters
@@ -168,46 +187,44 @@ def _configure(row: Activation, args: tuple = (), kwargs: Mapping[str, Any] = Ma
     except TypeError as error:
         known = f"its parameters are {', '.join(defaults)}" if defaults else "it has no parameters"
         raise InputError(f"activation {row.name}: {error}; {known}") from None
+    config = []
     for key, value in given:
         switch = isinstance(defaults[key], bool)
-        number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-        if not (isinstance(value, bool) if switch else number):
+        plain = _plain(value, switch)
+        if plain is None:
             wanted = "True or False" if switch else "a finite number"
-            raise InputError(f"parameter {key} of activation {row.name} must be {wanted}, got {value!r:.60}")
-    config = tuple((key, value) for key, value in given if value != defaults[key])
-    return Configured(row.name, config) if config else row.function
+            raise InputError(f"parameter {key} of activation {row.name} must be {wanted}, got {shown(value)}")
+        if plain != defaults[key]:
+            config.append((key, plain))
+    return Configured(row.name, tuple(config)) if config else row.function
 
 
-def _find(name: str) -> Activation:
+def _find(name: str) -> tuple[Activation, dict[str, Any]]:
+    """The row that a name means, and the parameters that the name sets."""
     try:
         return _BY_KEY[_key(name)]
     except KeyError:
-        names = {alias for row in _ROWS for alias in (row.name, *row.aliases)} | _VARIANTS.keys()
-        near = difflib.get_close_matches(name.lower(), names, n=3)
+        near = difflib.get_close_matches(name.lower(), _NAMES, n=3)
         hint = f"did you mean {' or '.join(near)}?" if near else "see jaxact.ACTIVATIONS for the names"
-        raise InputError(f"unknown activation {name!r:.80}; {hint}") from None
+        raise InputError(f"unknown activation {shown(name, 80)}; {hint}") from None
 
 
 def _parse(spec: str) -> Callable:
-    if variant := {_key(name): target for name, target in _VARIANTS.items()}.get(_key(spec)):
-        return _parse(variant)
     name, bracket, _ = spec.partition("(")
+    row, preset = _find(name)
     if not bracket:
-        return _find(spec).function
-    row = _find(name.strip())
+        return _configure(row, kwargs=preset)
     try:
         call = ast.parse(f"f{spec[len(name) :].strip()}", mode="eval").body
         if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
             raise ValueError
         args = tuple(ast.literal_eval(arg) for arg in call.args)
-        kwargs = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords}
-        if len(kwargs) < len(call.keywords):
-            raise ValueError
+        kwargs = {keyword.arg or "**": ast.literal_eval(keyword.value) for keyword in call.keywords}
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         raise InputError(
-            f"cannot read the parameters in {spec!r:.80}; write them as in 'leaky_relu(negative_slope=0.2)'"
+            f"cannot read the parameters in {shown(spec, 80)}; write them as in 'leaky_relu(negative_slope=0.2)'"
         ) from None
-    return _configure(row, args, kwargs)
+    return _configure(row, args, kwargs if args else preset | kwargs)
 
 
 def get(spec: str | Mapping[str, Any] | Callable | None) -> Callable[[ArrayLike], Array]:
@@ -241,18 +258,25 @@ def get(spec: str | Mapping[str, Any] | Callable | None) -> Callable[[ArrayLike]
     if isinstance(spec, Mapping):
         name, config = spec.get("name"), spec.get("config", {})
         if not isinstance(name, str) or not isinstance(config, Mapping) or spec.keys() - {"name", "config"}:
-            raise InputError(f"an activation as a dict is {{'name': ..., 'config': {{...}}}}, got {spec!r:.80}")
-        return _configure(_find(name), kwargs=config)
+            raise InputError(f"an activation as a dict is {{'name': ..., 'config': {{...}}}}, got {shown(spec, 80)}")
+        row, preset = _find(name)
+        return _configure(row, kwargs={**preset, **config})
     if callable(spec):
         return spec
-    raise TypeError(f"an activation is a name, a dict, a callable or None, got {type(spec).__name__} {spec!r:.60}")
+    raise TypeError(f"an activation is a name, a dict, a callable or None, got {type(spec).__name__} {shown(spec)}")
 
 
 def find(fn: Callable) -> Activation | None:
     """The row of the table that ``fn`` belongs to, or None if it is not one of jaxact's."""
     if isinstance(fn, Configured):
         return ACTIVATIONS[fn.name]
-    return _BY_FUNCTION.get(fn)
+    return _BY_FUNCTION.get(fn) if isinstance(fn, Hashable) else None
+
+
+def is_monotone(fn: Callable) -> bool:
+    """Whether ``fn`` is known never to decrease: a function of the table, with its default parameters."""
+    row = find(fn)
+    return row is not None and row.monotone and not isinstance(fn, Configured)
 
 
 def serialize(fn: Callable | None) -> str:
@@ -271,10 +295,10 @@ def serialize(fn: Callable | None) -> str:
     """
     if fn is None:
         return "identity"
-    if isinstance(fn, functools.partial) and not fn.args and (row := find(fn.func)):
+    if isinstance(fn, functools.partial) and not fn.args and (row := _BY_FUNCTION.get(fn.func)):
         fn = _configure(row, kwargs=fn.keywords)
     if isinstance(fn, Configured):
         return str(fn)
     if row := find(fn):
         return row.name
-    raise InputError(f"{getattr(fn, '__qualname__', fn)!r} is not an activation of jaxact, so it has no name")
+    raise InputError(f"{shown(getattr(fn, '__qualname__', fn))} is not an activation of jaxact, so it has no name")

@@ -1,4 +1,4 @@
-"""The one exception for input that cannot be used."""
+"""The one exception for input that cannot be used, and how its message shows a value."""
 
 
 class InputError(ValueError):
@@ -6,3 +6,12 @@ class InputError(ValueError):
 
     The command line prints the message alone and exits with code 2.
     """
+
+
+def shown(value: object, width: int = 60) -> str:
+    """``value`` as one short line, for a message: arrays have line breaks, and huge integers no repr."""
+    try:
+        text = repr(value)
+    except Exception:
+        text = f"a {type(value).__name__}"
+    return " ".join(text.split())[:width]

@@ -34,7 +34,7 @@ def as_inexact(x: Any, name: str = "x") -> Array:
     if isinstance(x, bool | int):
         x = float(x)
     if not isinstance(x, jax.Array | np.ndarray | np.generic | float) and not hasattr(x, "__jax_array__"):
-        raise TypeError(f"{name} must be a number or an array, got {type(x).__name__} {x!r:.60}")
+        raise TypeError(f"{name} must be a number or an array, got {type(x).__name__} {' '.join(f'{x!r:.60}'.split())}")
     if isinstance(x, np.ndarray | np.generic) and x.dtype.kind not in "biufV":
         raise TypeError(f"{name} must be real, got a NumPy array of dtype {x.dtype}")
     x = jnp.asarray(x)
@@ -48,29 +48,42 @@ def as_inexact(x: Any, name: str = "x") -> Array:
 def elementwise(formula: Callable[Concatenate[Array, P], Array]) -> Callable[Concatenate[ArrayLike, P], Array]:
     """Turns a formula into a public activation: coerced, jitted under its own name, rounded once.
 
-    bfloat16 and float16 inputs are computed in float32 and rounded at the end. The result is a plain module-level
-    function, so it pickles and hashes, which the object that `jax.jit` returns does not.
+    Narrower inputs than float32 are computed in float32 and rounded at the end. The result is a plain
+    module-level function, so it pickles and hashes, which the object that `jax.jit` returns does not.
 
     Args:
       formula: function of a float32 or float64 array and of its parameters; those with a bool as default are
         static, the others may be arrays.
     """
     formula.__annotations__["x"] = ArrayLike  # what the public function takes; the formula gets an Array
-    switches = [p.name for p in inspect.signature(formula).parameters.values() if isinstance(p.default, bool)]
+    signature = inspect.signature(formula)
+    switches = [p.name for p in signature.parameters.values() if isinstance(p.default, bool)]
 
     @functools.wraps(formula)
-    def compute(x, *args, **kwargs):
+    def compute(x, **parameters):
         x = as_inexact(x)
-        dtype = jnp.result_type(x, *(p for p in (*args, *kwargs.values()) if not isinstance(p, bool)))
-        wide = jnp.promote_types(dtype, jnp.float32)
-        y = formula(x if x.dtype == wide else x.astype(wide), *args, **kwargs)
+        given = {key: p for key, p in parameters.items() if key not in switches}
+        for key, p in given.items():
+            as_inexact(p, key)  # real, or refused by name
+        dtype = jnp.result_type(x, *given.values())
+        wide = dtype if jnp.finfo(dtype).bits >= 32 else jnp.float32
+        given = {key: p if p.weak_type or p.dtype == wide else p.astype(wide) for key, p in given.items()}
+        y = formula(x if x.dtype == wide else x.astype(wide), **parameters | given)
         return y if y.dtype == dtype else y.astype(dtype)
 
     jitted = jax.jit(compute, static_argnames=switches)
 
+    def parameter(key, p):
+        if key in switches:
+            return bool(p)
+        return p if isinstance(p, float | jax.Array | np.ndarray | np.generic) else as_inexact(p, key)
+
     @functools.wraps(formula)
     def activation(x, *args, **kwargs):
-        return jitted(x if isinstance(x, jax.Array) else as_inexact(x), *args, **kwargs)
+        if args or kwargs:
+            _, *given = signature.bind(x, *args, **kwargs).arguments.items()
+            kwargs = {key: parameter(key, p) for key, p in given}
+        return jitted(x if isinstance(x, jax.Array) else as_inexact(x), **kwargs)
 
     return activation
 

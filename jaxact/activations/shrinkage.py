@@ -57,7 +57,7 @@ def soft_shrink(x: Array, threshold: ArrayLike = 0.5) -> Array:
     References:
       Donoho and Johnstone, "Ideal spatial adaptation by wavelet shrinkage", 1994.
     """
-    return jnp.where(jnp.abs(x) <= threshold, 0, x - jnp.where(x > 0, threshold, -jnp.asarray(threshold)))
+    return jnp.where(jnp.abs(x) <= threshold, 0, jnp.where(x > 0, x - threshold, x + threshold))
 
 
 _FRACTION_DEPTH = 12  # reaches float64 precision for |x| < 2

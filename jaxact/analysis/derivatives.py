@@ -4,11 +4,12 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
 from jaxact.activations._numerics import as_inexact
-from jaxact.errors import InputError
+from jaxact.errors import InputError, shown
 
 MAX_ORDER = 4
 
@@ -36,9 +37,9 @@ def derivative(fn: Callable[[Array], Array], order: int = 1) -> Callable[[ArrayL
       Array(-1., dtype=float32, weak_type=True)
     """
     if not callable(fn):
-        raise TypeError(f"fn must be callable, got {type(fn).__name__} {fn!r:.60}")
-    if isinstance(order, bool) or order not in range(1, MAX_ORDER + 1):
-        raise InputError(f"order must be 1, 2, 3 or 4, got {order!r}")
+        raise TypeError(f"fn must be callable, got {type(fn).__name__} {shown(fn)}")
+    if isinstance(order, bool) or not isinstance(order, int | np.integer) or not 1 <= order <= MAX_ORDER:
+        raise InputError(f"order must be 1, 2, 3 or 4, got {shown(order)}")
     scalar = fn
     for _ in range(order):
         scalar = jax.grad(scalar)

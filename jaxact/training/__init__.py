@@ -1,1 +1,13 @@
 """Training: data sets, LeNet-5, the jitted Optax step, checkpoints and run folders."""
+
+from jaxact.training.config import OPTIMIZERS as OPTIMIZERS
+from jaxact.training.config import TrainConfig as TrainConfig
+from jaxact.training.data import Dataset as Dataset
+from jaxact.training.data import load_dataset as load_dataset
+from jaxact.training.data import prepare_dataset as prepare_dataset
+from jaxact.training.lenet import LeNet5 as LeNet5
+from jaxact.training.lenet import layer_table as layer_table
+from jaxact.training.loop import Diverged as Diverged
+from jaxact.training.loop import Interrupted as Interrupted
+from jaxact.training.loop import Result as Result
+from jaxact.training.loop import fit as fit

@@ -1,0 +1,139 @@
+"""The options of a training run, and the optimizer they ask for."""
+
+import dataclasses
+import difflib
+import inspect
+import math
+from collections.abc import Callable
+from typing import Any, Literal, get_args, get_type_hints
+
+import optax
+
+from jaxact.catalog import get, serialize
+from jaxact.errors import InputError
+
+OPTIMIZERS = (
+    *("adabelief", "adadelta", "adagrad", "adam", "adamax", "adamw", "adan", "lamb", "lars", "lion", "nadam"),
+    *("nadamw", "novograd", "radam", "rmsprop", "sgd", "yogi"),
+)
+Optimizer = Literal[OPTIMIZERS]  # pyright: ignore[reportInvalidTypeForm]
+
+# Optax takes 1e-8, Keras and so the tutorial 1e-7.
+_KERAS_EPSILON = {name: 1e-7 for name in ("adam", "adamax", "adamw", "nadam", "nadamw", "radam")}
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """Options of a training run; the defaults are the tutorial's.
+
+    Attributes:
+      activation: activation of every layer but the last: a name, with parameters if you like, as in
+        "leaky_relu(negative_slope=0.2)"; from Python also a callable.
+      dataset: "digits", which needs no download, or a set of 32x32x3 images prepared for tensorflow-datasets.
+      data_dir: folder of the prepared data sets; by default TFDS_DATA_DIR, else ~/tensorflow_datasets.
+      epochs: passes over the training images.
+      batch_size: images in a step.
+      learning_rate: learning rate, the highest one of a schedule.
+      optimizer: optimizer, by its name in Optax.
+      schedule: course of the learning rate over the run; "warmup_cosine" warms up over the first tenth.
+      momentum: momentum of sgd, rmsprop and lars.
+      weight_decay: decoupled where the optimizer has it (adamw, lion, ...; by default Optax' value), else the
+        factor of an L2 penalty (by default none).
+      pixels: "raw" 0 to 255, "unit" 0 to 1, or "standardized" to mean 0 and deviation 1 for each channel.
+      augment: shift training images by up to 4 pixels, and mirror them unless they are digits.
+      dtype: dtype of the computation; parameters stay float32.
+      formulation: how convolutions are computed; "auto" takes the faster one for the device.
+      seed: seed of the initial parameters, the order of the images and the augmentation.
+      out: run folder; by default runs/DATASET-ACTIVATION-N on the command line, none from Python.
+    """
+
+    activation: str | Callable = "relu"
+    dataset: str = "digits"
+    data_dir: str | None = None
+    epochs: int = 10
+    batch_size: int = 256
+    learning_rate: float = 1e-3
+    optimizer: Optimizer = "adam"  # pyright: ignore[reportInvalidTypeForm]
+    schedule: Literal["constant", "cosine", "warmup_cosine", "linear", "exponential"] = "constant"
+    momentum: float = 0.0
+    weight_decay: float | None = None
+    pixels: Literal["raw", "unit", "standardized"] = "raw"
+    augment: bool = False
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    formulation: Literal["auto", "plain", "tiled"] = "auto"
+    seed: int = 0
+    out: str | None = None
+
+    def __post_init__(self):
+        get(self.activation)
+        bounds: dict[str, tuple[type, float, float]] = {
+            "epochs": (int, 1, 1e6),
+            "batch_size": (int, 1, 1e6),
+            "learning_rate": (float, 1e-30, 1e6),
+            "momentum": (float, 0, 1 - 1e-9),
+            "weight_decay": (float, 0, 1e6),
+            "seed": (int, 0, 2**32 - 1),
+        }
+        for name, (kind, low, high) in bounds.items():
+            value = getattr(self, name)
+            if value is None:
+                continue
+            right = isinstance(value, int if kind is int else int | float) and not isinstance(value, bool)
+            if not (right and math.isfinite(value) and low <= value <= high):
+                noun = "a whole number" if kind is int else "a number"
+                raise InputError(f"{name} must be {noun} from {low:g} to {high:g}, got {value!r}")
+        for name, hint in get_type_hints(TrainConfig).items():
+            value, choices = getattr(self, name), get_args(hint)
+            if isinstance(value, str) and choices and all(isinstance(c, str) for c in choices):
+                if value not in choices:
+                    near = difflib.get_close_matches(value, choices, n=1)
+                    hint = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(choices)}"
+                    raise InputError(f"{name} {value!r} is unknown; {hint}")
+        if self.momentum and "momentum" not in inspect.signature(getattr(optax, self.optimizer)).parameters:
+            raise InputError(f"momentum={self.momentum} does not go with {self.optimizer}; it does with sgd")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The options as JSON can hold them; a callable that is not jaxact's becomes "module:name"."""
+        options = dataclasses.asdict(self)
+        if not isinstance(self.activation, str):
+            try:
+                options["activation"] = serialize(self.activation)
+            except InputError:
+                fn = self.activation
+                options["activation"] = f"{fn.__module__}:{getattr(fn, '__qualname__', type(fn).__qualname__)}"
+        return options
+
+
+def make_schedule(config: TrainConfig, steps: int) -> optax.Schedule:
+    """Learning rate as a function of the step, over a run of ``steps`` steps."""
+    rate, warmup = config.learning_rate, steps // 10
+    schedules: dict[str, Callable[[], optax.Schedule]] = {
+        "constant": lambda: optax.constant_schedule(rate),
+        "cosine": lambda: optax.cosine_decay_schedule(rate, steps),
+        "warmup_cosine": lambda: optax.warmup_cosine_decay_schedule(0.0, rate, warmup, steps),
+        "linear": lambda: optax.linear_schedule(rate, 0.0, steps),
+        "exponential": lambda: optax.exponential_decay(rate, steps, 0.01),
+    }
+    return schedules[config.schedule]()
+
+
+def make_optimizer(config: TrainConfig, steps: int) -> optax.GradientTransformation:
+    """The optimizer of a run of ``steps`` steps.
+
+    Args:
+      config: options of the run.
+      steps: number of steps in the whole run, which schedules need.
+    """
+    factory = getattr(optax, config.optimizer)
+    known = inspect.signature(factory).parameters
+    options: dict[str, float] = {}
+    if config.optimizer in _KERAS_EPSILON:
+        options["eps"] = _KERAS_EPSILON[config.optimizer]
+    if config.momentum:
+        options["momentum"] = config.momentum
+    if config.weight_decay is not None and "weight_decay" in known:
+        options["weight_decay"] = config.weight_decay
+    optimizer = factory(make_schedule(config, steps), **options)
+    if config.weight_decay and "weight_decay" not in known:
+        return optax.chain(optax.add_decayed_weights(config.weight_decay), optimizer)
+    return optimizer

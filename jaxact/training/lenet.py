@@ -1,0 +1,133 @@
+"""LeNet-5 for 32 x 32 images, as the tutorial builds it."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax import Array
+from jax.typing import DTypeLike
+
+from jaxact.catalog import get, is_monotone
+from jaxact.errors import InputError
+from jaxact.training.convolution import conv_tiles, max_pool_tiles, untile
+
+Formulation = Literal["auto", "plain", "tiled"]
+
+# Side of the tiles of each convolution: the fastest on two CPU cores (scripts/bench_convolution.py).
+TILES = (4, 2, 1)
+
+
+class Layer(NamedTuple):
+    """One row of the layer table."""
+
+    name: str
+    output_shape: tuple[int, ...]
+    parameters: int
+
+
+class LeNet5(nnx.Module):
+    """LeNet-5: three convolutions of 5 x 5, two max-poolings, two dense layers; 697,046 parameters.
+
+    The activation follows every layer but the last, which returns logits; probabilities are a softmax away.
+    Kernels start Glorot-uniform and biases at zero, as in Keras.
+
+    Args:
+      activation: anything that `jaxact.get` takes.
+      num_classes: number of logits.
+      formulation: "plain" for `nnx.Conv` and `nnx.max_pool`; "tiled" for the same mathematics by matrix products,
+        which is faster on a CPU; "auto" for the faster one on the default device.
+      dtype: dtype of the computation; parameters are float32.
+      rngs: random streams for the initial parameters.
+
+    Examples:
+      >>> model = LeNet5("gelu", rngs=nnx.Rngs(0))
+      >>> model(jnp.zeros((2, 32, 32, 3))).shape
+      (2, 10)
+
+    References:
+      LeCun, Bottou, Bengio and Haffner, "Gradient-based learning applied to document recognition", 1998.
+    """
+
+    def __init__(
+        self,
+        activation: str | Mapping[str, Any] | Callable | None = "relu",
+        *,
+        num_classes: int = 10,
+        formulation: Formulation = "auto",
+        dtype: DTypeLike = jnp.float32,
+        rngs: nnx.Rngs,
+    ):
+        if formulation not in ("auto", "plain", "tiled"):
+            raise InputError(f"formulation must be 'auto', 'plain' or 'tiled', got {formulation!r}")
+        self.activation = get(activation)
+        self.formulation = formulation
+        self.dtype = dtype
+        options: dict[str, Any] = {
+            "kernel_init": nnx.initializers.glorot_uniform(),
+            "dtype": dtype,
+            "param_dtype": jnp.float32,
+            "rngs": rngs,
+        }
+        self.conv1 = nnx.Conv(3, 6, (5, 5), padding="SAME", **options)
+        self.conv2 = nnx.Conv(6, 16, (5, 5), padding="SAME", **options)
+        self.conv3 = nnx.Conv(16, 120, (5, 5), padding="SAME", **options)
+        self.dense1 = nnx.Linear(8 * 8 * 120, 84, **options)
+        self.dense2 = nnx.Linear(84, num_classes, **options)
+
+    def __call__(self, x: Array) -> Array:
+        """Logits of a batch of images.
+
+        Args:
+          x: [n, 32, 32, 3], any real dtype.
+
+        Returns:
+          [n, num_classes], of the dtype of the computation.
+
+        Raises:
+          ValueError: if the images are not 32 x 32 x 3.
+        """
+        if x.ndim != 4 or x.shape[1:] != (32, 32, 3):
+            raise InputError(f"images must have the shape [n, 32, 32, 3], got {list(x.shape)}")
+        tiled = self.formulation == "tiled" or (self.formulation == "auto" and jax.default_backend() == "cpu")
+        x = self._tiled_features(x.astype(self.dtype)) if tiled else self._features(x.astype(self.dtype))
+        x = x.reshape(len(x), -1)  # by row, column, channel
+        return self.dense2(self.activation(self.dense1(x)))
+
+    def _features(self, x: Array) -> Array:
+        x = nnx.max_pool(self.activation(self.conv1(x)), (2, 2), (2, 2))
+        x = nnx.max_pool(self.activation(self.conv2(x)), (2, 2), (2, 2))
+        return self.activation(self.conv3(x))
+
+    def _tiled_features(self, x: Array) -> Array:
+        def pooled(y: Array) -> Array:
+            if is_monotone(self.activation):  # then it commutes with the maximum: a quarter of the evaluations
+                return self.activation(max_pool_tiles(y))
+            return max_pool_tiles(self.activation(y))
+
+        x = pooled(self._conv(self.conv1, x, TILES[0]))
+        x = pooled(self._conv(self.conv2, x, TILES[1]))
+        return self.activation(untile(self._conv(self.conv3, x, TILES[2])))
+
+    def _conv(self, layer: nnx.Conv, x: Array, tile: int) -> Array:
+        kernel, bias = layer.kernel[...].astype(self.dtype), layer.bias[...].astype(self.dtype)  # pyright: ignore
+        return conv_tiles(x, kernel, tile=tile) + bias
+
+
+def layer_table(model: LeNet5) -> list[Layer]:
+    """Name, output shape and number of parameters of each layer, in order."""
+
+    def count(layer: nnx.Module) -> int:
+        return sum(leaf.size for leaf in jax.tree.leaves(nnx.state(layer, nnx.Param)))
+
+    return [
+        Layer("conv1", (32, 32, 6), count(model.conv1)),
+        Layer("max_pool1", (16, 16, 6), 0),
+        Layer("conv2", (16, 16, 16), count(model.conv2)),
+        Layer("max_pool2", (8, 8, 16), 0),
+        Layer("conv3", (8, 8, 120), count(model.conv3)),
+        Layer("flatten", (7680,), 0),
+        Layer("dense1", (84,), count(model.dense1)),
+        Layer("dense2", (model.dense2.out_features,), count(model.dense2)),
+    ]

@@ -1,0 +1,275 @@
+"""The training loop: epochs on the device, a checkpoint after each, and a clean end whatever happens."""
+
+import contextlib
+import dataclasses
+import functools
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from tqdm import tqdm
+
+from jaxact.errors import InputError
+from jaxact.training import checkpoint
+from jaxact.training.config import TrainConfig, make_optimizer
+from jaxact.training.data import Dataset, load_dataset
+from jaxact.training.lenet import LeNet5
+from jaxact.training.run import Run, load_run, pixel_scaling, restore
+from jaxact.training.step import Pixels, Programs, TrainState, initial_state, make_programs, shift_and_mirror, start_epoch
+
+SECONDS_BETWEEN_UPDATES = 0.5  # of the progress bar, and of the check for Ctrl-C
+
+# A mirrored digit is no digit.
+NOT_MIRRORED = ("digits", "svhn_cropped")
+
+
+class Result(NamedTuple):
+    """What a training run gives.
+
+    Attributes:
+      history: one dict an epoch: epoch, loss, accuracy, val_loss, val_accuracy, train_seconds, val_seconds,
+        images_per_second.
+      model: the trained model.
+      folder: the run folder, or None.
+    """
+
+    history: list[dict[str, float]]
+    model: LeNet5
+    folder: Path | None
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C or SIGTERM during training; all that was reached is in the run folder."""
+
+
+class Diverged(RuntimeError):
+    """The loss is not finite; the message names the epoch and the step."""
+
+
+def build_model(config: TrainConfig, classes: int) -> LeNet5:
+    """The model of a run with its initial parameters."""
+    return LeNet5(
+        config.activation,
+        num_classes=classes,
+        formulation=config.formulation,
+        dtype=jnp.dtype(config.dtype),
+        rngs=nnx.Rngs(config.seed),
+    )
+
+
+def fit(
+    config: TrainConfig | None = None,
+    *,
+    resume: str | Path | None = None,
+    dataset: Dataset | None = None,
+    report: Callable[[dict[str, float]], None] | None = None,
+    progress: bool = True,
+    tensorboard: bool = False,
+) -> Result:
+    """Trains LeNet-5.
+
+    The data stay on the device as uint8, and a stretch of an epoch is one compiled program. Runs with the same
+    options on the same machine give the same bits, interrupted and resumed or not.
+
+    Args:
+      config: options of the run; with ``resume`` the options of that run, of which only ``epochs`` may differ.
+      resume: run folder to go on with; an interrupted run goes on as if it had not been.
+      dataset: data to train on, in place of those that the options name.
+      report: called with the metrics of each epoch when it is done.
+      progress: whether to show a bar, if stderr is a terminal.
+      tensorboard: whether to write the metrics for TensorBoard too, into the run folder.
+
+    Returns:
+      History, trained model and run folder.
+
+    Raises:
+      InputError: if an option or the data cannot be used.
+      Diverged: if the loss is not finite; the last good checkpoint is kept.
+      Interrupted: (a KeyboardInterrupt) on Ctrl-C or SIGTERM, when the state is saved.
+      OSError: if the run folder cannot be written.
+
+    Examples:
+      >>> result = fit(TrainConfig(dataset="digits", epochs=1), progress=False)
+      >>> result.history[0]["val_accuracy"] > 0.2
+      True
+    """
+    earlier = load_run(resume) if resume is not None else None
+    config = config or (earlier.config if earlier else TrainConfig())
+    if earlier:
+        _check_resumable(earlier.config, config)
+    dataset = dataset or load_dataset(config.dataset, data_dir=config.data_dir, progress=progress)
+    sizes = len(dataset.train_labels), len(dataset.test_labels)
+    if earlier and earlier.images != sizes:
+        raise InputError(f"{earlier.folder} was trained on {earlier.images[0]} images, the data set has {sizes[0]}")
+    shift, scale = (earlier.shift, earlier.scale) if earlier else pixel_scaling(config, dataset)
+    folder = earlier.folder if earlier else Path(config.out) if config.out else None
+    run = Run(folder, config, dataset.classes, shift, scale, sizes) if folder else None
+    if run and not earlier:
+        run.create()
+    return _Loop(config, dataset, run, Pixels(jnp.asarray(shift), jnp.asarray(scale)), report, progress, tensorboard).go()
+
+
+def _check_resumable(earlier: TrainConfig, now: TrainConfig) -> None:
+    for field in dataclasses.fields(TrainConfig):
+        before, after = getattr(earlier, field.name), getattr(now, field.name)
+        if before == after or field.name in ("out", "data_dir"):
+            continue
+        name = "--" + field.name.replace("_", "-")
+        if field.name != "epochs":
+            raise InputError(f"{name} {after} cannot be changed in a resumed run, which has {before}")
+        if earlier.schedule != "constant" or after < before:
+            raise InputError(f"{name} {after} cannot replace {before}: it can only grow, and only without --schedule")
+
+
+class _Loop:
+    """One call of `fit`: the pieces of a run, and the order they act in."""
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        dataset: Dataset,
+        run: Run | None,
+        pixels: Pixels,
+        report: Callable[[dict[str, float]], None] | None,
+        progress: bool,
+        tensorboard: bool,
+    ):
+        self.config, self.run, self.report, self.progress = config, run, report, progress
+        self.images, self.steps = len(dataset.train_labels), -(-len(dataset.train_labels) // config.batch_size)
+        model = build_model(config, len(dataset.classes))
+        self.graphdef, params = nnx.split(model, nnx.Param)
+        optimizer = make_optimizer(config, config.epochs * self.steps)
+        augment = functools.partial(shift_and_mirror, mirror=config.dataset not in NOT_MIRRORED)
+        self.programs: Programs = make_programs(
+            self.graphdef,
+            optimizer,
+            pixels,
+            images=self.images,
+            batch_size=config.batch_size,
+            augment=augment if config.augment else None,
+        )
+        self.state: TrainState = initial_state(params, optimizer, jax.random.key(config.seed))
+        self.history: list[dict[str, float]] = []
+        self.seconds = 0.0  # of training in the epoch under way
+        if run and (found := restore(run, self.state)):
+            self.state, record = found
+            self.history, self.seconds = record["history"], record["seconds"]
+        if run:
+            checkpoint.set_aside(run.checkpoints, after=int(self.state.step))
+        self.train = jax.device_put((dataset.train_images, dataset.train_labels))
+        self.test = jax.device_put((dataset.test_images, dataset.test_labels))
+        self.test_labels = dataset.test_labels
+        self.stretch = 1  # steps between two looks at the clock
+        self.writer = _tensorboard_writer(run) if run and tensorboard else None
+
+    def go(self) -> Result:
+        """Runs the epochs that are missing."""
+        with _signals() as stopping:
+            try:
+                if self.run:
+                    self.run.write_metrics(self.history)
+                for epoch in range(len(self.history), self.config.epochs):
+                    self._epoch(epoch, stopping)
+            finally:
+                if self.run:
+                    self.run.draw_curves(self.history)
+                if self.writer:
+                    self.writer.close()
+        model = nnx.merge(self.graphdef, self.state.params)
+        return Result(self.history, model, self.run.folder if self.run else None)
+
+    def _epoch(self, epoch: int, stopping: threading.Event) -> None:
+        order = self.programs.order(self.state)
+        total = f"{epoch + 1}/{self.config.epochs}"
+        hide = not (self.progress and sys.stderr.isatty())
+        done = int(self.state.step) - epoch * self.steps
+        with tqdm(total=self.steps, initial=done, desc=f"epoch {total}", unit="step", leave=False, disable=hide) as bar:
+            while done < self.steps:
+                if stopping.is_set():
+                    self._save()
+                    raise Interrupted
+                count = min(self.stretch, self.steps - done)
+                start = time.perf_counter()
+                state = self.programs.advance(self.state, *self.train, order, count)
+                if int(state.bad_step) >= 0:
+                    raise Diverged(self._divergence("the loss", epoch, int(state.bad_step) - epoch * self.steps + 1))
+                self.state = state
+                elapsed = time.perf_counter() - start
+                self.seconds += elapsed
+                done += count
+                bar.update(count)
+                bar.set_postfix_str(f"loss {float(state.loss) / min(done * self.config.batch_size, self.images):.4f}")
+                if count == self.stretch:  # the first stretch compiles, so growth is gradual
+                    wanted = round(count * SECONDS_BETWEEN_UPDATES / elapsed)
+                    self.stretch = max(1, min(wanted, 2 * count, self.steps))
+        start = time.perf_counter()
+        losses, found = (np.asarray(a) for a in self.programs.evaluate(self.state.params, *self.test))
+        row = {
+            "epoch": epoch + 1,
+            "loss": float(self.state.loss) / self.images,
+            "accuracy": int(self.state.correct) / self.images,
+            "val_loss": float(losses.mean(dtype=np.float64)),
+            "val_accuracy": float(np.mean(found == self.test_labels)),
+            "train_seconds": self.seconds,
+            "val_seconds": time.perf_counter() - start,
+            "images_per_second": self.images / self.seconds,
+        }
+        if not np.isfinite(row["val_loss"]):
+            raise Diverged(self._divergence("the validation loss", epoch, self.steps))
+        self.history.append(row)
+        self.state, self.seconds = start_epoch(self.state), 0.0
+        self._save()
+        if self.writer:
+            for key in ("loss", "accuracy", "val_loss", "val_accuracy"):
+                self.writer.add_scalar(key, row[key], epoch + 1)
+        if self.report:
+            self.report(row)
+
+    def _save(self) -> None:
+        if self.run:
+            record = {"history": self.history, "seconds": self.seconds}
+            checkpoint.save(self.run.checkpoints, int(self.state.step), self.state, record)
+            self.run.write_metrics(self.history)
+
+    def _divergence(self, what: str, epoch: int, step: int) -> str:
+        kept = f"; the checkpoint of epoch {epoch} is kept" if self.run and epoch else ""
+        return (
+            f"{what} is not finite in epoch {epoch + 1}, step {step} of {self.steps}{kept}; try a smaller"
+            f" --learning-rate than {self.config.learning_rate:g}, or --pixels standardized"
+        )
+
+
+def _tensorboard_writer(run: Run) -> Any:
+    from tensorboardX import SummaryWriter
+
+    return SummaryWriter(str(run.folder / "tensorboard"))
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[threading.Event]:
+    """Ctrl-C and SIGTERM set an event, so that the loop ends between two steps; a second one acts at once."""
+    stopping = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stopping
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def stop(number: int, frame: Any) -> None:
+        stopping.set()
+        signal.signal(number, before[number])
+
+    for number in before:
+        signal.signal(number, stop)
+    try:
+        yield stopping
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,162 @@
+"""The run folder: options, metrics, curves and checkpoints of one training run."""
+
+import dataclasses
+import importlib.metadata
+import json
+import os
+import re
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+import jaxact
+from jaxact.errors import InputError
+from jaxact.training import checkpoint
+from jaxact.training.config import TrainConfig
+from jaxact.training.data import Dataset
+
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Puts ``text`` into a file in one step: a reader, or a crash, meets the old or the new one."""
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def versions() -> dict[str, str]:
+    """Versions of jaxact and of what it trains with."""
+    return {"jaxact": jaxact.__version__} | {name: importlib.metadata.version(name) for name in PACKAGES}
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A run folder.
+
+    Attributes:
+      folder: where it is.
+      config: options of the run.
+      classes: names of the classes.
+      shift: what is subtracted from pixels of 0 to 255, for each channel.
+      scale: what the difference is multiplied by, for each channel.
+      images: numbers of training and test images.
+    """
+
+    folder: Path
+    config: TrainConfig
+    classes: tuple[str, ...]
+    shift: tuple[float, float, float]
+    scale: tuple[float, float, float]
+    images: tuple[int, int]
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the checkpoints."""
+        return self.folder / "checkpoints"
+
+    @property
+    def metrics(self) -> Path:
+        """File with one JSON object an epoch."""
+        return self.folder / "metrics.jsonl"
+
+    def create(self) -> None:
+        """Makes the folder and writes config.json.
+
+        Raises:
+          InputError: if a run is there already.
+          OSError: if it cannot be written.
+        """
+        if (self.folder / "config.json").exists():
+            raise InputError(
+                f"{self.folder} holds a run already; go on with `jaxact train --resume {self.folder}`,"
+                " or choose another --out"
+            )
+        self.folder.mkdir(parents=True, exist_ok=True)
+        device = jax.devices()[0]
+        record = {
+            "options": self.config.to_dict(),
+            "data": {
+                "classes": self.classes,
+                "images": self.images,
+                "shift": self.shift,
+                "scale": self.scale,
+            },
+            "versions": versions(),
+            "device": {"platform": device.platform, "kind": device.device_kind, "count": jax.device_count()},
+        }
+        write_atomically(self.folder / "config.json", json.dumps(record, indent=2) + "\n")
+
+    def write_metrics(self, history: list[dict[str, float]]) -> None:
+        """Writes metrics.jsonl anew."""
+        write_atomically(self.metrics, "".join(json.dumps(row) + "\n" for row in history))
+
+    def draw_curves(self, history: list[dict[str, float]]) -> None:
+        """Draws curves.png, if matplotlib is there and an epoch is done."""
+        if history and importlib.util.find_spec("matplotlib"):
+            from jaxact import plotting
+
+            plotting.save(plotting.curves_figure(history, title=self.folder.name), self.folder / "curves.png")
+
+
+def pixel_scaling(config: TrainConfig, dataset: Dataset) -> tuple[tuple, tuple]:
+    """Shift and scale of each channel, for the ``pixels`` of a configuration."""
+    if config.pixels == "standardized":
+        channels = dataset.train_images.reshape(-1, 3)
+        mean, deviation = channels.mean(axis=0), channels.std(axis=0)
+        return tuple(mean.tolist()), tuple((1 / np.maximum(deviation, 1)).tolist())
+    return (0.0,) * 3, (1 / 255 if config.pixels == "unit" else 1.0,) * 3
+
+
+def default_folder(config: TrainConfig, root: str | Path = "runs") -> Path:
+    """A folder that is not there yet, named after the data set and the activation."""
+    activation = re.sub(r"[^\w.]+", "-", str(config.to_dict()["activation"])).strip("-")
+    dataset = re.sub(r"[^\w.]+", "-", config.dataset)
+    number = 1
+    while (folder := Path(root) / f"{dataset}-{activation}-{number}").exists():
+        number += 1
+    return folder
+
+
+def load_run(folder: str | Path) -> Run:
+    """The run in a folder.
+
+    Args:
+      folder: run folder, as `jaxact train` makes it.
+
+    Raises:
+      InputError: if it holds no run, or one that cannot be read.
+    """
+    folder = Path(folder)
+    path = folder / "config.json"
+    try:
+        record: dict[str, Any] = json.loads(path.read_text())
+        options, data = record["options"], record["data"]
+        fields = {field.name for field in dataclasses.fields(TrainConfig)}
+        if unknown := options.keys() - fields:
+            raise InputError(f"{path} has options that this version does not know: {', '.join(sorted(unknown))}")
+        config = TrainConfig(**options | {"out": str(folder)})
+        shift, scale = tuple(data["shift"]), tuple(data["scale"])
+        return Run(folder, config, tuple(data["classes"]), shift, scale, tuple(data["images"]))
+    except FileNotFoundError:
+        raise InputError(f"{folder} is not a run folder: there is no {path}") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path} cannot be read ({error}); it is not a run of this version of jaxact") from None
+
+
+def restore(run: Run, template: Any) -> tuple[Any, dict[str, Any]] | None:
+    """State and record of the newest whole checkpoint, or None."""
+    return checkpoint.load_newest(run.checkpoints, template)
