@@ -7,7 +7,7 @@ import functools
 import inspect
 import math
 import numbers
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -58,7 +58,6 @@ class Activation:
 
 _DONOHO = "Donoho & Johnstone 1994"
 _HOWARD = "Howard et al. 2019, arXiv:1905.02244"
-_BLONDEL = "Blondel et al. 2019, arXiv:1901.02324"
 
 # fmt: off
 _ROWS = (
@@ -105,7 +104,7 @@ _ROWS = (
     Activation("squareplus", soft_rectifiers.squareplus, "(x + sqrt(x * x + b)) / 2",
                (0, INF), True, (), 0.5, "Barron 2021, arXiv:2112.11687"),
     Activation("sparse_plus", soft_rectifiers.sparse_plus, "0 if x <= -1 else x if x >= 1 else (x + 1)**2 / 4",
-               (0, INF), True, (), 0.5, _BLONDEL),
+               (0, INF), True, (), 0.5, "Blondel et al. 2019, arXiv:1901.02324"),
     Activation("silu", self_gated.silu, "x / (1 + exp(-x))",
                (-0.2784645427610738, INF), False, (), 0.5, "Elfwing et al. 2017, arXiv:1702.03118", ("swish",)),
     Activation("gelu", self_gated.gelu,
@@ -130,20 +129,16 @@ _ROWS = (
 ACTIVATIONS: Mapping[str, Activation] = MappingProxyType({row.name: row for row in _ROWS})
 """Every activation by its canonical name."""
 
-_VARIANTS = {"gelu_erf": ("gelu", {"approximate": False}), "gelu_tanh": ("gelu", {"approximate": True})}
-
 
 def _key(name: str) -> str:
     """What names are compared by: no case, no separators, so "LeakyReLU" is "leaky_relu"."""
     return "".join(c for c in name.lower() if c not in "_- ")
 
 
-_NAMES: dict[str, tuple[Activation, dict[str, Any]]] = {
-    **{alias: (row, {}) for row in _ROWS for alias in (row.name, *row.aliases)},
-    **{alias: (ACTIVATIONS[name], config) for alias, (name, config) in _VARIANTS.items()},
-}
+_NAMES: dict[str, tuple[Activation, dict[str, Any]]]
+_NAMES = {alias: (row, {}) for row in _ROWS for alias in (row.name, *row.aliases)}
+_NAMES |= {f"gelu_{form}": (ACTIVATIONS["gelu"], {"approximate": form == "tanh"}) for form in ("tanh", "erf")}
 _BY_KEY = {_key(name): found for name, found in _NAMES.items()}
-_BY_FUNCTION = {row.function: row for row in _ROWS}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -167,16 +162,13 @@ class Configured:
 
 
 def _plain(value: Any, switch: bool) -> float | bool | None:
-    """``value`` as a Python bool or float, whose repr reads back, or None if it is not one, or not finite."""
-    if isinstance(value, bool | np.bool_):
-        return bool(value) if switch else None
-    if switch or not isinstance(value, numbers.Real):
-        return None
+    """``value`` as a Python bool or float, whose repr reads back; None if it is not one, or not finite."""
+    if switch or isinstance(value, bool | np.bool_):
+        return bool(value) if switch and isinstance(value, bool | np.bool_) else None
     try:
-        number = float(value)
-    except OverflowError:
+        return float(value) if isinstance(value, numbers.Real) and math.isfinite(value) else None
+    except OverflowError:  # an integer beyond the largest float
         return None
-    return number if math.isfinite(number) else None
 
 
 def _configure(row: Activation, args: tuple = (), kwargs: Mapping[str, Any] = MappingProxyType({})) -> Callable:
@@ -258,19 +250,19 @@ def get(spec: str | Mapping[str, Any] | Callable | None) -> Callable[[ArrayLike]
     if isinstance(spec, Mapping):
         name, config = spec.get("name"), spec.get("config", {})
         if not isinstance(name, str) or not isinstance(config, Mapping) or spec.keys() - {"name", "config"}:
-            raise InputError(f"an activation as a dict is {{'name': ..., 'config': {{...}}}}, got {shown(spec, 80)}")
+            raise InputError(f"an activation as a dict is {{'name': ..., 'config': {{...}}}}, got {shown(spec)}")
         row, preset = _find(name)
         return _configure(row, kwargs={**preset, **config})
     if callable(spec):
         return spec
-    raise TypeError(f"an activation is a name, a dict, a callable or None, got {type(spec).__name__} {shown(spec)}")
+    raise TypeError(f"an activation is a name, a dict, a callable or None, got {shown(spec)}")
 
 
 def find(fn: Callable) -> Activation | None:
     """The row of the table that ``fn`` belongs to, or None if it is not one of jaxact's."""
     if isinstance(fn, Configured):
         return ACTIVATIONS[fn.name]
-    return _BY_FUNCTION.get(fn) if isinstance(fn, Hashable) else None
+    return next((row for row in _ROWS if row.function is fn), None)
 
 
 def is_monotone(fn: Callable) -> bool:
@@ -295,8 +287,9 @@ def serialize(fn: Callable | None) -> str:
     """
     if fn is None:
         return "identity"
-    if isinstance(fn, functools.partial) and not fn.args and (row := _BY_FUNCTION.get(fn.func)):
-        fn = _configure(row, kwargs=fn.keywords)
+    if isinstance(fn, functools.partial) and not fn.args and not isinstance(fn.func, Configured):
+        row = find(fn.func)
+        fn = _configure(row, kwargs=fn.keywords) if row else fn
     if isinstance(fn, Configured):
         return str(fn)
     if row := find(fn):

@@ -13,5 +13,5 @@ def shown(value: object, width: int = 60) -> str:
     try:
         text = repr(value)
     except Exception:
-        text = f"a {type(value).__name__}"
+        text = f"<{type(value).__name__}>"
     return " ".join(text.split())[:width]

@@ -34,7 +34,8 @@ def as_inexact(x: Any, name: str = "x") -> Array:
     if isinstance(x, bool | int):
         x = float(x)
     if not isinstance(x, jax.Array | np.ndarray | np.generic | float) and not hasattr(x, "__jax_array__"):
-        raise TypeError(f"{name} must be a number or an array, got {type(x).__name__} {' '.join(f'{x!r:.60}'.split())}")
+        shown = " ".join(f"{x!r:.60}".split())  # on one line
+        raise TypeError(f"{name} must be a number or an array, got {type(x).__name__} {shown}")
     if isinstance(x, np.ndarray | np.generic) and x.dtype.kind not in "biufV":
         raise TypeError(f"{name} must be real, got a NumPy array of dtype {x.dtype}")
     x = jnp.asarray(x)
@@ -56,19 +57,20 @@ def elementwise(formula: Callable[Concatenate[Array, P], Array]) -> Callable[Con
         static, the others may be arrays.
     """
     formula.__annotations__["x"] = ArrayLike  # what the public function takes; the formula gets an Array
+    plain: Callable[..., Array] = formula
     signature = inspect.signature(formula)
     switches = [p.name for p in signature.parameters.values() if isinstance(p.default, bool)]
 
     @functools.wraps(formula)
     def compute(x, **parameters):
         x = as_inexact(x)
-        given = {key: p for key, p in parameters.items() if key not in switches}
+        given = {key: jnp.asarray(p) for key, p in parameters.items() if key not in switches}
         for key, p in given.items():
             as_inexact(p, key)  # real, or refused by name
         dtype = jnp.result_type(x, *given.values())
         wide = dtype if jnp.finfo(dtype).bits >= 32 else jnp.float32
         given = {key: p if p.weak_type or p.dtype == wide else p.astype(wide) for key, p in given.items()}
-        y = formula(x if x.dtype == wide else x.astype(wide), **parameters | given)
+        y = plain(x if x.dtype == wide else x.astype(wide), **parameters | given)
         return y if y.dtype == dtype else y.astype(dtype)
 
     jitted = jax.jit(compute, static_argnames=switches)
@@ -81,7 +83,10 @@ def elementwise(formula: Callable[Concatenate[Array, P], Array]) -> Callable[Con
     @functools.wraps(formula)
     def activation(x, *args, **kwargs):
         if args or kwargs:
-            _, *given = signature.bind(x, *args, **kwargs).arguments.items()
+            try:
+                _, *given = signature.bind(x, *args, **kwargs).arguments.items()
+            except TypeError as error:
+                raise TypeError(f"{formula.__name__}: {error}") from None
             kwargs = {key: parameter(key, p) for key, p in given}
         return jitted(x if isinstance(x, jax.Array) else as_inexact(x), **kwargs)
 

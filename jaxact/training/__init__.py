@@ -5,9 +5,12 @@ from jaxact.training.config import TrainConfig as TrainConfig
 from jaxact.training.data import Dataset as Dataset
 from jaxact.training.data import load_dataset as load_dataset
 from jaxact.training.data import prepare_dataset as prepare_dataset
+from jaxact.training.inference import evaluate as evaluate
+from jaxact.training.inference import load_trained as load_trained
+from jaxact.training.inference import predict as predict
+from jaxact.training.interrupt import Interrupted as Interrupted
 from jaxact.training.lenet import LeNet5 as LeNet5
 from jaxact.training.lenet import layer_table as layer_table
-from jaxact.training.loop import Diverged as Diverged
-from jaxact.training.loop import Interrupted as Interrupted
+from jaxact.training.loop import DivergedError as DivergedError
 from jaxact.training.loop import Result as Result
 from jaxact.training.loop import fit as fit

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 KEEP = 3  # checkpoints in a run folder: the newest, and what to fall back to
@@ -25,7 +26,7 @@ def _to_arrays(tree: Any) -> dict[str, np.ndarray]:
     """The leaves by their path, on the host; typed keys as their data."""
     leaves = {}
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
-        if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
             leaf = jax.random.key_data(leaf)
         leaves[jax.tree_util.keystr(path, simple=True, separator=".")] = np.asarray(leaf)
     return leaves
@@ -58,7 +59,9 @@ def save(folder: Path, step: int, state: Any, record: dict[str, Any]) -> None:
     with _manager(folder) as manager:
         if step in manager.all_steps():
             return  # the same step of the same run: what is there is what would be written
-        manager.save(step, args=ocp.args.Composite(state=ocp.args.StandardSave(arrays), record=ocp.args.JsonSave(record)))
+        manager.save(
+            step, args=ocp.args.Composite(state=ocp.args.StandardSave(arrays), record=ocp.args.JsonSave(record))
+        )
 
 
 def load_newest(folder: Path, template: Any) -> tuple[Any, dict[str, Any]] | None:
@@ -80,12 +83,15 @@ def load_newest(folder: Path, template: Any) -> tuple[Any, dict[str, Any]] | Non
             return _load(folder, step, template)
         except Exception as error:  # Orbax, TensorStore and JSON each report damage in their own way
             reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
-            print(f"jaxact: checkpoint {folder / str(step)} is damaged ({reason}); taking the one before", file=sys.stderr)
+            print(
+                f"jaxact: checkpoint {folder / str(step)} is damaged ({reason}); taking the one before",
+                file=sys.stderr,
+            )
     return None
 
 
 def set_aside(folder: Path, after: int) -> None:
-    """Moves the checkpoints of steps above ``after`` to "damaged" beside the folder, to clear the way for new ones."""
+    """Moves the checkpoints of steps above ``after`` to "damaged" beside the folder, out of the way."""
     if not folder.is_dir():
         return
     with _manager(folder) as manager:
@@ -101,7 +107,7 @@ def set_aside(folder: Path, after: int) -> None:
 def _load(folder: Path, step: int, template: Any) -> tuple[Any, dict[str, Any]]:
     import orbax.checkpoint as ocp
 
-    expected = _to_arrays(template)
+    expected = _to_arrays(jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), template))
     with _manager(folder) as manager:
         restored = manager.restore(
             step, args=ocp.args.Composite(state=ocp.args.StandardRestore(expected), record=ocp.args.JsonRestore())
@@ -112,7 +118,7 @@ def _load(folder: Path, step: int, template: Any) -> tuple[Any, dict[str, Any]]:
         raise ValueError("its arrays are not those that were saved")
     leaves = []
     for path, like in jax.tree_util.tree_leaves_with_path(template):
-        array = jax.numpy.asarray(arrays[jax.tree_util.keystr(path, simple=True, separator=".")])
-        is_key = jax.dtypes.issubdtype(like.dtype, jax.dtypes.prng_key)
+        array = jnp.asarray(arrays[jax.tree_util.keystr(path, simple=True, separator=".")])
+        is_key = jnp.issubdtype(like.dtype, jax.dtypes.prng_key)
         leaves.append(jax.random.wrap_key_data(array) if is_key else array)
     return jax.tree.unflatten(jax.tree.structure(template), leaves), record

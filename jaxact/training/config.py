@@ -19,7 +19,7 @@ OPTIMIZERS = (
 Optimizer = Literal[OPTIMIZERS]  # pyright: ignore[reportInvalidTypeForm]
 
 # Optax takes 1e-8, Keras and so the tutorial 1e-7.
-_KERAS_EPSILON = {name: 1e-7 for name in ("adam", "adamax", "adamw", "nadam", "nadamw", "radam")}
+_KERAS_EPSILON = dict.fromkeys(("adam", "adamax", "adamw", "nadam", "nadamw", "radam"), 1e-07)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,23 +84,21 @@ class TrainConfig:
                 raise InputError(f"{name} must be {noun} from {low:g} to {high:g}, got {value!r}")
         for name, hint in get_type_hints(TrainConfig).items():
             value, choices = getattr(self, name), get_args(hint)
-            if isinstance(value, str) and choices and all(isinstance(c, str) for c in choices):
-                if value not in choices:
-                    near = difflib.get_close_matches(value, choices, n=1)
-                    hint = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(choices)}"
-                    raise InputError(f"{name} {value!r} is unknown; {hint}")
+            if all(isinstance(choice, str) for choice in choices or (None,)) and value not in choices:
+                near = difflib.get_close_matches(str(value), choices, n=1)
+                hint = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(choices)}"
+                raise InputError(f"{name} {value!r} is unknown; {hint}")
         if self.momentum and "momentum" not in inspect.signature(getattr(optax, self.optimizer)).parameters:
             raise InputError(f"momentum={self.momentum} does not go with {self.optimizer}; it does with sgd")
 
     def to_dict(self) -> dict[str, Any]:
         """The options as JSON can hold them; a callable that is not jaxact's becomes "module:name"."""
-        options = dataclasses.asdict(self)
-        if not isinstance(self.activation, str):
-            try:
-                options["activation"] = serialize(self.activation)
-            except InputError:
-                fn = self.activation
-                options["activation"] = f"{fn.__module__}:{getattr(fn, '__qualname__', type(fn).__qualname__)}"
+        options = {field.name: getattr(self, field.name) for field in dataclasses.fields(TrainConfig)}
+        fn = get(self.activation)
+        try:
+            options["activation"] = serialize(fn)
+        except InputError:
+            options["activation"] = f"{fn.__module__}:{getattr(fn, '__qualname__', type(fn).__qualname__)}"
         return options
 
 

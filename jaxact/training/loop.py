@@ -1,13 +1,10 @@
 """The training loop: epochs on the device, a checkpoint after each, and a clean end whatever happens."""
 
-import contextlib
-import dataclasses
 import functools
-import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,9 +18,18 @@ from jaxact.errors import InputError
 from jaxact.training import checkpoint
 from jaxact.training.config import TrainConfig, make_optimizer
 from jaxact.training.data import Dataset, load_dataset
+from jaxact.training.interrupt import Interrupted, deferred_signals
 from jaxact.training.lenet import LeNet5
 from jaxact.training.run import Run, load_run, pixel_scaling, restore
-from jaxact.training.step import Pixels, Programs, TrainState, initial_state, make_programs, shift_and_mirror, start_epoch
+from jaxact.training.step import (
+    Pixels,
+    Programs,
+    TrainState,
+    initial_state,
+    make_programs,
+    shift_and_mirror,
+    start_epoch,
+)
 
 SECONDS_BETWEEN_UPDATES = 0.5  # of the progress bar, and of the check for Ctrl-C
 
@@ -46,11 +52,7 @@ class Result(NamedTuple):
     folder: Path | None
 
 
-class Interrupted(KeyboardInterrupt):
-    """Ctrl-C or SIGTERM during training; all that was reached is in the run folder."""
-
-
-class Diverged(RuntimeError):
+class DivergedError(RuntimeError):
     """The loss is not finite; the message names the epoch and the step."""
 
 
@@ -70,6 +72,7 @@ def fit(
     *,
     resume: str | Path | None = None,
     dataset: Dataset | None = None,
+    started: Callable[[Dataset], None] | None = None,
     report: Callable[[dict[str, float]], None] | None = None,
     progress: bool = True,
     tensorboard: bool = False,
@@ -83,6 +86,7 @@ def fit(
       config: options of the run; with ``resume`` the options of that run, of which only ``epochs`` may differ.
       resume: run folder to go on with; an interrupted run goes on as if it had not been.
       dataset: data to train on, in place of those that the options name.
+      started: called with the data when all is set up and training begins.
       report: called with the metrics of each epoch when it is done.
       progress: whether to show a bar, if stderr is a terminal.
       tensorboard: whether to write the metrics for TensorBoard too, into the run folder.
@@ -92,7 +96,7 @@ def fit(
 
     Raises:
       InputError: if an option or the data cannot be used.
-      Diverged: if the loss is not finite; the last good checkpoint is kept.
+      DivergedError: if the loss is not finite; the last good checkpoint is kept.
       Interrupted: (a KeyboardInterrupt) on Ctrl-C or SIGTERM, when the state is saved.
       OSError: if the run folder cannot be written.
 
@@ -101,32 +105,41 @@ def fit(
       >>> result.history[0]["val_accuracy"] > 0.2
       True
     """
-    earlier = load_run(resume) if resume is not None else None
+    earlier = load_run(resume, activation=config and config.activation) if resume is not None else None
     config = config or (earlier.config if earlier else TrainConfig())
     if earlier:
         _check_resumable(earlier.config, config)
     dataset = dataset or load_dataset(config.dataset, data_dir=config.data_dir, progress=progress)
     sizes = len(dataset.train_labels), len(dataset.test_labels)
     if earlier and earlier.images != sizes:
-        raise InputError(f"{earlier.folder} was trained on {earlier.images[0]} images, the data set has {sizes[0]}")
+        raise InputError(
+            f"{earlier.folder} was trained on {earlier.images[0]} images, the data set has {sizes[0]}"
+        )
     shift, scale = (earlier.shift, earlier.scale) if earlier else pixel_scaling(config, dataset)
     folder = earlier.folder if earlier else Path(config.out) if config.out else None
     run = Run(folder, config, dataset.classes, shift, scale, sizes) if folder else None
     if run and not earlier:
         run.create()
-    return _Loop(config, dataset, run, Pixels(jnp.asarray(shift), jnp.asarray(scale)), report, progress, tensorboard).go()
+    pixels = Pixels(jnp.asarray(shift), jnp.asarray(scale))
+    loop = _Loop(config, dataset, run, pixels, report, progress, tensorboard)
+    if started:
+        started(dataset)
+    return loop.go()
 
 
 def _check_resumable(earlier: TrainConfig, now: TrainConfig) -> None:
-    for field in dataclasses.fields(TrainConfig):
-        before, after = getattr(earlier, field.name), getattr(now, field.name)
-        if before == after or field.name in ("out", "data_dir"):
+    wanted = now.to_dict()
+    for field, before in earlier.to_dict().items():
+        after = wanted[field]
+        if before == after or field in ("out", "data_dir"):
             continue
-        name = "--" + field.name.replace("_", "-")
-        if field.name != "epochs":
+        name = "--" + field.replace("_", "-")
+        if field != "epochs":
             raise InputError(f"{name} {after} cannot be changed in a resumed run, which has {before}")
         if earlier.schedule != "constant" or after < before:
-            raise InputError(f"{name} {after} cannot replace {before}: it can only grow, and only without --schedule")
+            raise InputError(
+                f"{name} {after} cannot replace {before}: it can only grow, and only without --schedule"
+            )
 
 
 class _Loop:
@@ -172,7 +185,7 @@ class _Loop:
 
     def go(self) -> Result:
         """Runs the epochs that are missing."""
-        with _signals() as stopping:
+        with deferred_signals() as stopping:
             try:
                 if self.run:
                     self.run.write_metrics(self.history)
@@ -188,10 +201,10 @@ class _Loop:
 
     def _epoch(self, epoch: int, stopping: threading.Event) -> None:
         order = self.programs.order(self.state)
-        total = f"{epoch + 1}/{self.config.epochs}"
+        name = f"epoch {epoch + 1}/{self.config.epochs}"
         hide = not (self.progress and sys.stderr.isatty())
         done = int(self.state.step) - epoch * self.steps
-        with tqdm(total=self.steps, initial=done, desc=f"epoch {total}", unit="step", leave=False, disable=hide) as bar:
+        with tqdm(total=self.steps, initial=done, desc=name, unit="step", leave=False, disable=hide) as bar:
             while done < self.steps:
                 if stopping.is_set():
                     self._save()
@@ -200,13 +213,17 @@ class _Loop:
                 start = time.perf_counter()
                 state = self.programs.advance(self.state, *self.train, order, count)
                 if int(state.bad_step) >= 0:
-                    raise Diverged(self._divergence("the loss", epoch, int(state.bad_step) - epoch * self.steps + 1))
+                    raise DivergedError(
+                        self._divergence("the loss", epoch, int(state.bad_step) - epoch * self.steps + 1)
+                    )
                 self.state = state
                 elapsed = time.perf_counter() - start
                 self.seconds += elapsed
                 done += count
                 bar.update(count)
-                bar.set_postfix_str(f"loss {float(state.loss) / min(done * self.config.batch_size, self.images):.4f}")
+                bar.set_postfix_str(
+                    f"loss {float(state.loss) / min(done * self.config.batch_size, self.images):.4f}"
+                )
                 if count == self.stretch:  # the first stretch compiles, so growth is gradual
                     wanted = round(count * SECONDS_BETWEEN_UPDATES / elapsed)
                     self.stretch = max(1, min(wanted, 2 * count, self.steps))
@@ -223,7 +240,7 @@ class _Loop:
             "images_per_second": self.images / self.seconds,
         }
         if not np.isfinite(row["val_loss"]):
-            raise Diverged(self._divergence("the validation loss", epoch, self.steps))
+            raise DivergedError(self._divergence("the validation loss", epoch, self.steps))
         self.history.append(row)
         self.state, self.seconds = start_epoch(self.state), 0.0
         self._save()
@@ -251,25 +268,3 @@ def _tensorboard_writer(run: Run) -> Any:
     from tensorboardX import SummaryWriter
 
     return SummaryWriter(str(run.folder / "tensorboard"))
-
-
-@contextlib.contextmanager
-def _signals() -> Iterator[threading.Event]:
-    """Ctrl-C and SIGTERM set an event, so that the loop ends between two steps; a second one acts at once."""
-    stopping = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stopping
-        return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def stop(number: int, frame: Any) -> None:
-        stopping.set()
-        signal.signal(number, before[number])
-
-    for number in before:
-        signal.signal(number, stop)
-    try:
-        yield stopping
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

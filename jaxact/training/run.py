@@ -2,10 +2,12 @@
 
 import dataclasses
 import importlib.metadata
+import importlib.util
 import json
 import os
 import re
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -129,11 +131,12 @@ def default_folder(config: TrainConfig, root: str | Path = "runs") -> Path:
     return folder
 
 
-def load_run(folder: str | Path) -> Run:
+def load_run(folder: str | Path, *, activation: str | Callable | None = None) -> Run:
     """The run in a folder.
 
     Args:
       folder: run folder, as `jaxact train` makes it.
+      activation: the function that the run was trained with, needed if it is not one of jaxact's.
 
     Raises:
       InputError: if it holds no run, or one that cannot be read.
@@ -146,6 +149,12 @@ def load_run(folder: str | Path) -> Run:
         fields = {field.name for field in dataclasses.fields(TrainConfig)}
         if unknown := options.keys() - fields:
             raise InputError(f"{path} has options that this version does not know: {', '.join(sorted(unknown))}")
+        if ":" in options["activation"]:
+            if not callable(activation):
+                raise InputError(
+                    f"{folder} was trained with {options['activation']}, not of jaxact: pass it as activation"
+                )
+            options["activation"] = activation
         config = TrainConfig(**options | {"out": str(folder)})
         shift, scale = tuple(data["shift"]), tuple(data["scale"])
         return Run(folder, config, tuple(data["classes"]), shift, scale, tuple(data["images"]))

@@ -1,0 +1,160 @@
+"""Commands `train`, `evaluate` and `predict`."""
+
+import argparse
+import dataclasses
+import functools
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import jax
+import tyro
+
+from jaxact import plotting, training
+from jaxact.cli import parse
+from jaxact.cli.output import print_json, print_table
+from jaxact.training.loop import build_model
+from jaxact.training.run import default_folder, load_run
+
+
+@dataclasses.dataclass(frozen=True)
+class Train(training.TrainConfig):
+    """Train LeNet-5 on 32x32 images; the defaults are the tutorial's.
+
+    Attributes:
+      activation: activation of every layer but the last: a name, with parameters if you like, as in
+        "leaky_relu(negative_slope=0.2)".
+      resume: run folder to go on with; its options hold, and only --epochs may grow.
+      tensorboard: write the metrics for TensorBoard too, into the run folder.
+      json: print one JSON object an epoch, and nothing else.
+      quiet: print nothing.
+    """
+
+    activation: str = "relu"
+    resume: str | None = None
+    tensorboard: bool = False
+    json: bool = False
+    quiet: bool = False
+
+    @staticmethod
+    def parse(command: type["Train"], argv: list[str], prog: str) -> "Train":
+        """Parses the arguments; with --resume, the options of that run are the defaults."""
+        finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+        finder.add_argument("--resume", nargs="?")
+        folder = finder.parse_known_args(argv)[0].resume
+        options = load_run(folder).config.to_dict() if folder else {}
+        return parse(command, argv, prog, default=command(**options, resume=folder))
+
+    def run(self) -> int:
+        """Trains, and says how to go on where it ends early."""
+        options = {field.name: getattr(self, field.name) for field in dataclasses.fields(training.TrainConfig)}
+        if not self.out:
+            options["out"] = str(default_folder(training.TrainConfig(**options)))
+        config = training.TrainConfig(**options)
+        quiet = self.quiet or self.json
+        try:
+            result = training.fit(
+                config,
+                resume=self.resume,
+                started=None if quiet else functools.partial(_introduce, config),
+                report=print_json if self.json else None if quiet else _print_epoch,
+                progress=not quiet,
+                tensorboard=self.tensorboard,
+            )
+        except training.DivergedError as error:
+            print(f"jaxact: {error}", file=sys.stderr)
+            return 1
+        except training.Interrupted:
+            command = f"jaxact train --resume {shlex.quote(str(config.out))}"
+            print(f"jaxact: interrupted; all is saved, go on with: {command}", file=sys.stderr)
+            return 130
+        if not quiet:
+            print(f"run folder: {result.folder}")
+        return 0
+
+
+def _introduce(config: training.TrainConfig, data: training.Dataset) -> None:
+    layers = training.layer_table(build_model(config, len(data.classes)))
+    rows = [(layer.name, str(layer.output_shape), f"{layer.parameters:,}") for layer in layers]
+    rows.append(("total", "", f"{sum(layer.parameters for layer in layers):,}"))
+    print_table(("layer", "output shape", "parameters"), rows)
+    device = jax.devices()[0]
+    print(
+        f"{config.to_dict()['activation']} on {data.name}: {len(data.train_labels):,} training and"
+        f" {len(data.test_labels):,} validation images; {device.platform} ({device.device_kind})",
+        flush=True,
+    )
+
+
+def _print_epoch(row: dict[str, float]) -> None:
+    print(
+        f"epoch {row['epoch']:>3}  loss {row['loss']:.4f}  accuracy {row['accuracy']:.4f}"
+        f"  val_loss {row['val_loss']:.4f}  val_accuracy {row['val_accuracy']:.4f}"
+        f"  {row['train_seconds'] + row['val_seconds']:.1f} s  {row['images_per_second']:,.0f} images/s",
+        flush=True,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluate:
+    """Evaluate a trained run on the test images of its data set.
+
+    Attributes:
+      folder: run folder.
+      data_dir: folder of the prepared data sets; by default the one of the run.
+      out: picture of the confusion matrix; by default confusion.png in the run folder.
+      json: print one JSON object, and nothing else.
+    """
+
+    folder: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    data_dir: str | None = None
+    out: str | None = None
+    json: bool = False
+
+    def run(self) -> int:
+        """Evaluates, prints and draws."""
+        trained = training.load_trained(self.folder)
+        result = training.evaluate(trained, data_dir=self.data_dir, progress=not self.json)
+        title = f"{Path(self.folder).name}, epoch {trained.epoch}: accuracy {result.accuracy:.4f}"
+        figure = plotting.confusion_figure(result.confusion, result.classes, title=title)
+        picture = plotting.save(figure, self.out or Path(self.folder) / "confusion.png")
+        by_class = dict(zip(result.classes, result.class_accuracy.tolist(), strict=True))
+        if self.json:
+            values = {"epoch": trained.epoch, "loss": result.loss, "accuracy": result.accuracy}
+            print_json(values | {"class_accuracy": by_class, "confusion": result.confusion.tolist()})
+            return 0
+        counts = result.confusion.sum(axis=1)
+        rows = [(name, count, f"{by_class[name]:.4f}") for name, count in zip(result.classes, counts, strict=True)]
+        print_table(("class", "images", "accuracy"), rows)
+        print(f"epoch {trained.epoch}: loss {result.loss:.4f}, accuracy {result.accuracy:.4f}")
+        print(f"confusion matrix: {picture}")
+        return 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Predict:
+    """Classify image files, of any size and mode, with a trained run.
+
+    Attributes:
+      folder: run folder.
+      images: image files.
+      top: how many classes to print for each.
+      json: print one JSON object an image, and nothing else.
+    """
+
+    folder: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    images: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE")]
+    top: int = 3
+    json: bool = False
+
+    def run(self) -> int:
+        """Prints the likeliest classes of each image."""
+        trained = training.load_trained(self.folder)
+        for prediction in training.predict(trained, list(self.images), top=self.top):
+            if self.json:
+                classes = [{"class": name, "probability": p} for name, p in prediction.classes]
+                print_json({"image": prediction.image, "classes": classes})
+            else:
+                print(f"{prediction.image}: " + ", ".join(f"{name} {p:.4f}" for name, p in prediction.classes))
+        return 0

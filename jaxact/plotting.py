@@ -1,0 +1,208 @@
+"""Figures: every function draws arrays on the Axes it is given, or makes one figure of them."""
+
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import ArrayLike
+
+from jaxact.errors import InputError
+
+
+def save(figure: Figure, path: str | Path) -> Path:
+    """Writes a figure in one step; the suffix of the path names the format.
+
+    Args:
+      figure: what to write.
+      path: file to write, .png, .svg or .pdf.
+
+    Raises:
+      InputError: if the suffix names no format.
+      OSError: if the file cannot be written.
+    """
+    path = Path(path)
+    kind = path.suffix.lower().lstrip(".")
+    if kind not in ("png", "svg", "pdf"):
+        raise InputError(f"{path} must end in .png, .svg or .pdf")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    os.close(handle)
+    try:
+        figure.savefig(temporary, format=kind, dpi=150)
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    return path
+
+
+def plot_history(
+    loss: Axes, accuracy: Axes, history: Sequence[Mapping[str, float]], *, label: str = "", color: str = "C0"
+) -> tuple[Axes, Axes]:
+    """Draws loss and accuracy against the epoch, validation as a full line and training as a dashed one.
+
+    Args:
+      loss: Axes for the loss.
+      accuracy: Axes for the accuracy.
+      history: one mapping an epoch, as in metrics.jsonl.
+      label: what the curves are of.
+      color: colour of the curves.
+    """
+    epochs = [row["epoch"] for row in history]
+    for axes, key in ((loss, "loss"), (accuracy, "accuracy")):
+        for prefix, style, part in (("val_", "-o", "validation"), ("", "--", "training")):
+            values = [row[prefix + key] for row in history]
+            axes.plot(epochs, values, style, ms=4, color=color, label=f"{label} {part}".strip())
+        axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(alpha=0.3)
+    loss.set_ylabel("mean cross-entropy (nats)")
+    accuracy.set_ylabel("accuracy")
+    return loss, accuracy
+
+
+def curves_figure(history: Sequence[Mapping[str, float]], *, title: str = "") -> Figure:
+    """Loss and accuracy of one run, training and validation, side by side."""
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    loss, accuracy = figure.subplots(1, 2)
+    plot_history(loss, accuracy, history)
+    top = max(max(row["loss"], row["val_loss"]) for row in history[1:] or history)
+    loss.set_ylim(0, 1.1 * top)  # the first epoch on raw pixels may be far above the others
+    accuracy.legend()
+    figure.suptitle(title)
+    return figure
+
+
+def comparison_figure(
+    histories: Mapping[str, Sequence[Sequence[Mapping[str, float]]]], *, title: str = ""
+) -> Figure:
+    """Validation curves of several activations: the mean over seeds, and a band from the lowest to the highest.
+
+    Args:
+      histories: for each name the histories of its seeds, of equal length.
+      title: title of the figure.
+    """
+    figure = Figure(figsize=(9, 3.8), layout="constrained")
+    panes = figure.subplots(1, 2)
+    for axes, key, unit in zip(panes, ("loss", "accuracy"), (" (nats)", ""), strict=True):
+        for i, (name, seeds) in enumerate(histories.items()):
+            epochs = [row["epoch"] for row in seeds[0]]
+            for prefix, style, width in (("val_", "-", 2.0), ("", "--", 1.0)):
+                values = np.array([[row[prefix + key] for row in seed] for seed in seeds])
+                axes.plot(epochs, values.mean(0), style, lw=width, color=f"C{i}", label=name if prefix else None)
+                axes.fill_between(epochs, values.min(0), values.max(0), color=f"C{i}", alpha=0.15, lw=0)
+        axes.set_xlabel("epoch")
+        axes.set_ylabel(key + unit)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(alpha=0.3)
+    panes[1].plot([], [], "-", color="0.4", lw=2, label="validation")
+    panes[1].plot([], [], "--", color="0.4", lw=1, label="training")
+    panes[1].legend(ncols=2)
+    figure.suptitle(title)
+    return figure
+
+
+def plot_confusion(axes: Axes, confusion: ArrayLike, classes: Sequence[str]) -> Axes:
+    """Draws a confusion matrix: rows are true classes, columns found ones, shades the share of the row.
+
+    Args:
+      axes: Axes to draw on.
+      confusion: counts, [classes, classes].
+      classes: names of the classes.
+    """
+    counts = np.asarray(confusion)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    if len(classes) <= 20:
+        ticks = range(len(classes))
+        axes.set_xticks(ticks, classes, rotation=45, ha="right")
+        axes.set_yticks(ticks, classes)
+        for (i, j), count in np.ndenumerate(counts):
+            axes.text(
+                j, i, str(count), ha="center", va="center", fontsize=8, color="w" if shares[i, j] > 0.5 else "k"
+            )
+    axes.set_xlabel("found class")
+    axes.set_ylabel("true class")
+    return axes
+
+
+def confusion_figure(confusion: ArrayLike, classes: Sequence[str], *, title: str = "") -> Figure:
+    """A confusion matrix as a figure."""
+    figure = Figure(figsize=(6.5, 6), layout="constrained")
+    plot_confusion(figure.subplots(), confusion, classes).set_title(title)
+    return figure
+
+
+def images_figure(
+    images: ArrayLike, labels: ArrayLike, classes: Sequence[str], *, title: str = "", rows: int = 10
+) -> Figure:
+    """A sheet of sample images, one row for each of the first ``rows`` classes.
+
+    Args:
+      images: uint8 [n, height, width, 3].
+      labels: [n].
+      classes: names of the classes.
+      title: title of the sheet.
+      rows: classes to show at the most.
+    """
+    images, labels = np.asarray(images), np.asarray(labels)
+    shown, columns = list(classes)[:rows], 10
+    height, width = images.shape[1:3]
+    figure = Figure(figsize=(8, 0.8 * len(shown) + 0.6), layout="constrained")
+    axes = figure.subplots()
+    sheet = np.full((len(shown) * (height + 2), columns * (width + 2), 3), 255, np.uint8)
+    for i in range(len(shown)):
+        for j, image in enumerate(images[labels == i][:columns]):
+            sheet[i * (height + 2) : i * (height + 2) + height, j * (width + 2) : j * (width + 2) + width] = image
+    axes.imshow(sheet)
+    axes.set_xticks([])
+    axes.set_yticks([i * (height + 2) + height / 2 for i in range(len(shown))], shown)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    axes.set_title(title)
+    return figure
+
+
+_ORDINALS = ("function", "first derivative", "second derivative", "third derivative", "fourth derivative")
+
+
+def plot_curves(axes: Axes, x: ArrayLike, curves: Mapping[str, ArrayLike], *, order: int = 0) -> Axes:
+    """Draws functions, or derivatives of one order, over common inputs.
+
+    Args:
+      axes: Axes to draw on.
+      x: inputs, [n].
+      curves: values for each name, [n].
+      order: order of the derivative that the values are of.
+    """
+    for name, y in curves.items():
+        axes.plot(x, y, label=name)
+    axes.axhline(0, color="0.7", lw=0.8, zorder=0)
+    axes.axvline(0, color="0.7", lw=0.8, zorder=0)
+    axes.set_xlabel("x")
+    axes.set_ylabel("f" + "'" * order + "(x)")
+    axes.set_title(_ORDINALS[order])
+    axes.grid(alpha=0.3)
+    axes.legend()
+    return axes
+
+
+def curves_by_order_figure(x: ArrayLike, curves: Mapping[int, Mapping[str, ArrayLike]]) -> Figure:
+    """Functions and derivatives side by side, one pane for each order.
+
+    Args:
+      x: inputs, [n].
+      curves: for each order the values by name.
+    """
+    figure = Figure(figsize=(4.8 * len(curves), 3.8), layout="constrained")
+    for axes, (order, values) in zip(
+        figure.subplots(1, len(curves), squeeze=False)[0], curves.items(), strict=True
+    ):
+        plot_curves(axes, x, values, order=order)
+    return figure

@@ -1,0 +1,167 @@
+"""What a trained network is worth: evaluation on the test images, and predictions for any image."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jax import Array
+
+from jaxact.errors import InputError
+from jaxact.training.config import make_optimizer
+from jaxact.training.data import load_dataset
+from jaxact.training.lenet import LeNet5
+from jaxact.training.loop import build_model
+from jaxact.training.run import Run, load_run, restore
+from jaxact.training.step import Pixels, in_batches, initial_state
+
+
+class Evaluation(NamedTuple):
+    """Result on the test images.
+
+    Attributes:
+      loss: mean cross-entropy in nats.
+      accuracy: share of images that are classified rightly.
+      class_accuracy: the same for each class, [classes].
+      confusion: number of images by true and found class, [classes, classes].
+      classes: names of the classes.
+    """
+
+    loss: float
+    accuracy: float
+    class_accuracy: np.ndarray
+    confusion: np.ndarray
+    classes: tuple[str, ...]
+
+
+class Prediction(NamedTuple):
+    """The likeliest classes of an image with their probabilities, likeliest first."""
+
+    image: str
+    classes: list[tuple[str, float]]
+
+
+class Trained(NamedTuple):
+    """A trained network.
+
+    Attributes:
+      run: the run it comes from.
+      model: the network.
+      epoch: epochs that were done.
+    """
+
+    run: Run
+    model: LeNet5
+    epoch: int
+
+    def logits(self, images: np.ndarray) -> Array:
+        """Logits of uint8 images [n, 32, 32, 3], as float32 [n, classes]."""
+        graphdef, params = nnx.split(self.model, nnx.Param)
+        pixels = Pixels(jnp.asarray(self.run.shift), jnp.asarray(self.run.scale))
+
+        @jax.jit
+        def compute(params: Any, images: Array) -> Array:
+            def forward(batch: Array) -> Array:
+                inputs = (batch.astype(jnp.float32) - pixels.shift) * pixels.scale
+                return nnx.merge(graphdef, params)(inputs).astype(jnp.float32)
+
+            return in_batches(forward, images)
+
+        return compute(params, jnp.asarray(images))
+
+
+def load_trained(folder: str | Path, *, activation: str | Callable | None = None) -> Trained:
+    """The network of the newest whole checkpoint of a run.
+
+    Args:
+      folder: run folder.
+      activation: the function that the run was trained with, needed if it is not one of jaxact's.
+
+    Raises:
+      InputError: if the folder holds no run, or a run without a checkpoint.
+    """
+    run = load_run(folder, activation=activation)
+    model = build_model(run.config, len(run.classes))
+    graphdef, params = nnx.split(model, nnx.Param)
+    steps = run.config.epochs * -(-run.images[0] // run.config.batch_size)
+    optimizer = make_optimizer(run.config, steps)
+    template = jax.eval_shape(lambda: initial_state(params, optimizer, jax.random.key(0)))
+    found = restore(run, template)
+    if found is None:
+        raise InputError(f"{folder} has no checkpoint yet; go on with `jaxact train --resume {folder}`")
+    state, record = found
+    return Trained(run, nnx.merge(graphdef, state.params), len(record["history"]))
+
+
+def evaluate(trained: Trained, *, data_dir: str | Path | None = None, progress: bool = False) -> Evaluation:
+    """Evaluates a trained network on the test images of its data set.
+
+    Args:
+      trained: what `load_trained` gives.
+      data_dir: folder of the prepared data sets; by default the one of the run.
+      progress: whether to show a bar while data are decoded, if stderr is a terminal.
+    """
+    config = trained.run.config
+    dataset = load_dataset(config.dataset, data_dir=data_dir or config.data_dir, progress=progress)
+    logits, labels = np.asarray(trained.logits(dataset.test_images), np.float64), dataset.test_labels
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    log_probabilities = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    found = logits.argmax(axis=-1)
+    confusion = np.zeros((len(dataset.classes),) * 2, np.int64)
+    np.add.at(confusion, (labels, found), 1)
+    return Evaluation(
+        loss=float(-log_probabilities[np.arange(len(labels)), labels].mean()),
+        accuracy=float((found == labels).mean()),
+        class_accuracy=confusion.diagonal() / np.maximum(confusion.sum(axis=1), 1),
+        confusion=confusion,
+        classes=dataset.classes,
+    )
+
+
+def load_image(path: str | Path) -> np.ndarray:
+    """An image file of any size and mode as the network takes it: uint8 [32, 32, 3].
+
+    The largest centred square is scaled; transparent parts become white; 16-bit greys keep their range.
+
+    Raises:
+      InputError: if the file is missing or no image.
+    """
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(path) as file:
+            image = ImageOps.exif_transpose(file)
+            if image.mode.startswith(("I", "F")):
+                grey = np.asarray(image, np.float64)
+                top = 65535 if image.mode.startswith("I") else max(grey.max(), 1e-9)
+                image = Image.fromarray(np.clip(grey * (255 / top), 0, 255).astype(np.uint8))
+            if image.has_transparency_data:
+                image = image.convert("RGBA")
+                image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+            return np.asarray(ImageOps.fit(image.convert("RGB"), (32, 32), Image.Resampling.LANCZOS))
+    except FileNotFoundError:
+        raise InputError(f"there is no image {path}") from None
+    except Exception as error:  # Pillow raises OSError, SyntaxError, ValueError, DecompressionBombError, ...
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{path} cannot be read as an image ({reason})") from None
+
+
+def predict(trained: Trained, images: list[str | Path], *, top: int = 3) -> list[Prediction]:
+    """The likeliest classes of image files.
+
+    Args:
+      trained: what `load_trained` gives.
+      images: paths of images of any size and mode.
+      top: how many classes to give for each.
+    """
+    if top < 1:
+        raise InputError(f"top must be at least 1, got {top}")
+    probabilities = np.asarray(jax.nn.softmax(trained.logits(np.stack([load_image(path) for path in images]))))
+    best = np.argsort(-probabilities, axis=-1)[:, :top]
+    return [
+        Prediction(str(path), [(trained.run.classes[i], float(row[i])) for i in order])
+        for path, row, order in zip(images, probabilities, best, strict=True)
+    ]

@@ -1,0 +1,527 @@
+"""The table of facts against the functions, and the way from a name to a function and back."""
+
+import copy
+import functools
+import itertools
+import math
+import pickle
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from cases import SPECS
+
+import jaxact
+from jaxact.catalog import Configured, find, is_monotone
+from jaxact.errors import shown
+
+INF = math.inf
+NAMES = sorted({alias for row in jaxact.ACTIVATIONS.values() for alias in (row.name, *row.aliases)})
+
+
+def plain(name):
+    """What names are compared by."""
+    return re.sub(r"[_\- ]", "", name.lower())
+
+
+def grid(row, steps=4001):
+    """Dense float64 inputs in the domain, out to where every function has reached its ends."""
+    low, high = (min(max(end, -750.0), 750.0) for end in row.domain)
+    middle = [max(low, -8.0), min(high, 8.0)]
+    return np.unique(np.concatenate([np.linspace(low, high, steps), np.linspace(*middle, steps)]))
+
+
+# ---- names to functions
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_spelling_of_a_name(name):
+    fn = jaxact.get(name)
+    assert fn is jaxact.ACTIVATIONS[find(fn).name].function
+    camel = "".join(part.capitalize() for part in name.split("_"))
+    for spelling in (name.upper(), camel, name.replace("_", "-"), name.replace("_", " "), name.replace("_", "")):
+        assert jaxact.get(spelling) is fn
+        assert jaxact.get(f"{spelling}()") is fn
+        assert jaxact.get({"name": spelling, "config": {}}) is fn
+
+
+@pytest.mark.parametrize(
+    ("spec", "name"),
+    [
+        ("LeakyReLU", "leaky_relu"),
+        ("hard-tanh", "hard_tanh"),
+        ("HardTanh", "hard_tanh"),
+        ("softsign", "soft_sign"),
+        ("hardswish", "hard_silu"),
+        ("swish", "silu"),
+        ("linear", "identity"),
+        ("logsigmoid", "log_sigmoid"),
+        ("exponential", "exp"),
+        ("gelu_tanh", "gelu"),
+        (None, "identity"),
+        ({"name": "ReLU"}, "relu"),
+        (np.str_("relu"), "relu"),
+        (" relu ( ) ", "relu"),
+    ],
+)
+def test_common_names(spec, name):
+    assert jaxact.get(spec) is jaxact.ACTIVATIONS[name].function
+
+
+def test_no_name_means_two_rows():
+    keys = [plain(alias) for row in jaxact.ACTIVATIONS.values() for alias in (row.name, *row.aliases)]
+    assert len(keys) == len(set(keys))
+    assert not {"gelutanh", "geluerf"} & set(keys)
+    functions = [row.function for row in jaxact.ACTIVATIONS.values()]
+    assert len(functions) == len(set(functions))
+
+
+@pytest.mark.parametrize(
+    ("spec", "canonical"),
+    [
+        ("leaky_relu(0.2)", "leaky_relu(negative_slope=0.2)"),
+        ("LeakyReLU( negative_slope = 0.2, )", "leaky_relu(negative_slope=0.2)"),
+        ("leaky_relu(negative_slope=-2)", "leaky_relu(negative_slope=-2.0)"),
+        ("elu(2)", "elu(alpha=2.0)"),
+        ("elu(+.5)", "elu(alpha=0.5)"),
+        ("elu(-1e-3)", "elu(alpha=-0.001)"),
+        ("elu(2E3)", "elu(alpha=2000.0)"),
+        ("elu(1)", "elu"),
+        ("squareplus(4.0)", "squareplus"),
+        ("threshold(-0.2, 3)", "threshold(threshold=-0.2, default_value=3.0)"),
+        ("threshold(-0.2, default_value=3)", "threshold(threshold=-0.2, default_value=3.0)"),
+        ("threshold(default_value=3, threshold=1)", "threshold(default_value=3.0)"),
+        ("gelu(True)", "gelu"),
+        ("gelu(False)", "gelu(approximate=False)"),
+        ("gelu(approximate=False)", "gelu(approximate=False)"),
+        ("gelu_erf", "gelu(approximate=False)"),
+        ("GELU-erf()", "gelu(approximate=False)"),
+        ("gelu_erf(approximate=True)", "gelu"),
+        ({"name": "gelu_erf"}, "gelu(approximate=False)"),
+        ({"name": "ELU", "config": {"alpha": 0.5}}, "elu(alpha=0.5)"),
+        ({"name": "elu", "config": {"alpha": np.float64(0.5)}}, "elu(alpha=0.5)"),
+        ({"name": "elu", "config": {"alpha": np.float32(0.5)}}, "elu(alpha=0.5)"),
+        ({"name": "elu", "config": {"alpha": np.int64(2)}}, "elu(alpha=2.0)"),
+        ({"name": "gelu", "config": {"approximate": np.bool_(False)}}, "gelu(approximate=False)"),
+        (functools.partial(jaxact.elu, alpha=0.5), "elu(alpha=0.5)"),
+        (functools.partial(jaxact.elu, alpha=np.float64(0.5)), "elu(alpha=0.5)"),
+        (functools.partial(jaxact.elu, alpha=1.0), "elu"),
+        (functools.partial(jaxact.relu), "relu"),
+        (jaxact.swish, "silu"),
+        (None, "identity"),
+    ],
+)
+def test_parameters_and_back(spec, canonical):
+    fn = jaxact.get(spec)
+    assert jaxact.serialize(fn) == canonical
+    assert jaxact.serialize(jaxact.get(canonical)) == canonical
+    if not isinstance(spec, functools.partial):
+        assert jaxact.get(canonical) == fn
+
+
+def test_parameters_reach_the_function():
+    x = jnp.linspace(-3, 3, 7)
+    np.testing.assert_array_equal(jaxact.get("leaky_relu(0.2)")(x), jaxact.leaky_relu(x, 0.2))
+    np.testing.assert_array_equal(jaxact.get("gelu_erf")(x), jaxact.gelu(x, approximate=False))
+    np.testing.assert_array_equal(jaxact.get("elu(alpha=10000000000)")(x), jaxact.elu(x, 1e10))  # not an int32
+    np.testing.assert_array_equal(jaxact.get("threshold(0, -1)")(x), jaxact.threshold(x, 0, -1))
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_serialize_is_the_inverse_of_get(spec):
+    fn = jaxact.get(spec)
+    assert jaxact.serialize(fn) == spec
+    assert jaxact.get(fn) is fn
+    for twin in (jaxact.get(spec), pickle.loads(pickle.dumps(fn)), copy.deepcopy(fn)):
+        assert jaxact.serialize(twin) == spec
+        assert twin == fn
+        assert hash(twin) == hash(fn)
+    assert find(fn).name == spec.partition("(")[0]
+
+
+def test_callables_pass_through():
+    for fn in (jnp.tanh, lambda x: x, jax.nn.relu, functools.partial(jaxact.elu, alpha=2.0), int):
+        assert jaxact.get(fn) is fn
+
+
+def test_configured_compares_by_value():
+    a, b, c = (jaxact.get(f"elu({alpha})") for alpha in (0.5, 0.5, 0.25))
+    assert isinstance(a, Configured)
+    assert a == b != c
+    assert len({a, b, c}) == 2
+    assert a != jaxact.get("celu(0.5)")
+    assert str(a) == "elu(alpha=0.5)"
+    with pytest.raises(AttributeError):
+        a.name = "relu"
+
+
+def test_a_configured_activation_is_a_static_argument():
+    traces = []
+
+    @functools.partial(jax.jit, static_argnums=0)
+    def apply(fn, x):
+        traces.append(fn)
+        return fn(x)
+
+    x = jnp.ones(2)
+    for _ in range(2):
+        np.testing.assert_array_equal(apply(jaxact.get("leaky_relu(0.2)"), -x), jnp.full(2, -0.2))
+        apply(jaxact.get("relu"), x)
+    assert len(traces) == 2  # equal by value, so not traced again
+
+
+def test_is_monotone_vouches_for_defaults_alone():
+    assert is_monotone(jaxact.get("relu"))
+    assert not is_monotone(jaxact.get("silu"))
+    assert not is_monotone(jaxact.get("leaky_relu(-0.2)"))
+    assert not is_monotone(jnp.tanh)
+
+
+# ---- what has no meaning
+
+DEEP = "elu(" + "(" * 300 + "1" + ")" * 300 + ")"
+BAD = {
+    "rleu": "'rleu'; did you mean relu",
+    "swich": "'swich'; did you mean swish?",
+    "tanhh": "'tanhh'; did you mean tanh",
+    "LeekyReLU": "'LeekyReLU'; did you mean .*leaky_relu",
+    "gelu_erff": "'gelu_erff'; did you mean gelu_erf",
+    "softmax_": "unknown activation 'softmax_'",
+    "xyzzy": "'xyzzy'; see jaxact.ACTIVATIONS",
+    "": "unknown activation ''",
+    "  ": "unknown activation",
+    "()": "unknown activation ''",
+    "relu\nrelu": r"unknown activation 'relu\\nrelu'",
+    "a" * 100_000: "unknown activation 'aaa",
+    "relu)": r"'relu\)'; did you mean relu",
+    "relu(": r"cannot read the parameters in 'relu\('",
+    "relu()x": r"'relu\(\)x'",
+    "relu()()": r"'relu\(\)\(\)'",
+    "relu() + 1": r"'relu\(\) \+ 1'",
+    "relu(0)(0)": r"'relu\(0\)\(0\)'",
+    "relu().real": r"'relu\(\).real'",
+    "elu(1) if 1 else f(": "cannot read",
+    "elu(1;2)": "cannot read",
+    "elu(\0)": "cannot read",
+    "elu(\ud800)": "cannot read",
+    "leaky_relu(__import__('os'))": r"leaky_relu\(__import__",
+    "leaky_relu(__import__('os').getpid())": r"leaky_relu\(__import__",
+    "leaky_relu(negative_slope=open('x'))": "cannot read",
+    "leaky_relu(negative_slope=(lambda: 1)())": "cannot read",
+    "elu([i for i in (1,)][0])": "cannot read",
+    "elu(alpha:=2)": "cannot read",
+    "elu(*[1])": "cannot read",
+    "elu(**{'alpha': 2})": r"'\*\*'; its parameters are alpha",
+    "elu(1 + 1)": "cannot read",
+    "elu(2 ** 99999999)": "cannot read",
+    "elu(inf)": "cannot read",
+    "elu(nan)": "cannot read",
+    DEEP: "cannot read",
+    "elu(" + "(" * 100_000: "cannot read",
+    "elu(" + "-" * 100_000 + "1)": "cannot read",
+    "elu(" + "[" * 150 + "]" * 150 + ")": "alpha of activation elu must be a finite number",
+    "elu(" + "1" * 5000 + ")": "cannot read",
+    "elu(1" + "0" * 400 + ")": "alpha of activation elu must be a finite number, got 1000",
+    "elu(1e999)": "must be a finite number, got inf",
+    "elu(-1e999)": "must be a finite number, got -inf",
+    "elu('1')": "alpha of activation elu must be a finite number, got '1'",
+    "elu(None)": "must be a finite number, got None",
+    "elu([1])": r"must be a finite number, got \[1\]",
+    "elu({'a': 1})": "must be a finite number, got {'a': 1}",
+    "elu(1j)": "must be a finite number, got 1j",
+    "elu(True)": "must be a finite number, got True",
+    "gelu(1)": "approximate of activation gelu must be True or False, got 1",
+    "gelu('tanh')": "must be True or False, got 'tanh'",
+    "elu(beta=2)": "activation elu: .*'beta'; its parameters are alpha",
+    "relu(alpha=2)": "activation relu: .*'alpha'; it has no parameters",
+    "elu(x=2)": "activation elu: .*'x'; its parameters are alpha",
+    "elu(1, 2)": "activation elu: too many .*; its parameters are alpha",
+    "relu(1)": "activation relu: too many .*; it has no parameters",
+    "elu(1, alpha=2)": "activation elu: multiple values for argument 'alpha'",
+    "elu(alpha=1, alpha=2)": r"'elu\(alpha=1, alpha=2\)'",
+    "elu(alpha=1, 2)": "cannot read",
+}
+BAD_DICTS = [
+    ({}, "'name': ..."),
+    ({"nam": "elu"}, "'nam'"),
+    ({"name": 3}, "{'name': 3}"),
+    ({"name": "elu", "config": None}, "'config': None"),
+    ({"name": "elu", "parameters": {}}, "'parameters'"),
+    ({"name": "elu", 1: 2}, "1: 2"),
+    ({"name": "rleu"}, "'rleu'; did you mean relu"),
+    ({"name": "elu", "config": {"beta": 1}}, "'beta'; its parameters are alpha"),
+    ({"name": "elu", "config": {1: 1}}, "activation elu: keywords must be strings"),
+    ({"name": "elu", "config": {"alpha": INF}}, "finite number, got inf"),
+    ({"name": "elu", "config": {"alpha": math.nan}}, "finite number, got nan"),
+    ({"name": "elu", "config": {"alpha": 10**5000}}, "finite number, got <int>"),
+    ({"name": "elu", "config": {"alpha": np.ones((3, 3))}}, "finite number, got array"),
+    ({"name": "elu", "config": {"alpha": jnp.ones(2)}}, "finite number, got Array"),
+    ({"name": "gelu", "config": {"approximate": None}}, "True or False, got None"),
+]
+
+
+@pytest.mark.parametrize(("spec", "message"), [*BAD.items(), *BAD_DICTS], ids=lambda v: shown(v, 40))
+def test_bad_specs(spec, message):
+    with pytest.raises(ValueError, match=message) as error:
+        jaxact.get(spec)
+    assert isinstance(error.value, jaxact.InputError)
+    assert "\n" not in str(error.value)
+    assert len(str(error.value)) < 250
+    assert error.value.__cause__ is None
+    assert error.value.__suppress_context__ or error.value.__context__ is None
+
+
+@pytest.mark.parametrize("spec", [42, 1.5, True, b"relu", ["relu"], ("elu", 1), np.zeros((30, 3)), object()])
+def test_what_is_no_spec(spec):
+    with pytest.raises(TypeError, match=r"^an activation is a name, a dict, a callable or None, got ") as error:
+        jaxact.get(spec)
+    assert "\n" not in str(error.value)
+
+
+class Unhashable:
+    __hash__ = None
+
+    def __call__(self, x):
+        return x
+
+
+@pytest.mark.parametrize(
+    ("fn", "message"),
+    [
+        (lambda x: x, "'<lambda>|lambda"),
+        (jax.nn.relu, "relu"),
+        ("relu", "'relu'"),
+        ([1], r"\[1\]"),
+        (Unhashable(), "Unhashable"),
+        (functools.partial(Unhashable()), "Unhashable"),
+        (functools.partial(jnp.clip, min=np.zeros((3, 3))), "partial"),
+        (functools.partial(jaxact.elu, 1.0), "elu"),
+        (functools.partial(jaxact.elu, beta=1), "'beta'; its parameters are alpha"),
+        (functools.partial(jaxact.elu, alpha=jnp.ones(2)), "alpha of activation elu must be a finite number"),
+        (functools.partial(jaxact.get("elu(0.5)")), "elu"),  # its 0.5 must not get lost
+    ],
+)
+def test_what_has_no_name(fn, message):
+    with pytest.raises(jaxact.InputError, match=message) as error:
+        jaxact.serialize(fn)
+    assert "\n" not in str(error.value)
+
+
+# ---- facts
+
+
+def test_the_table_is_read_only():
+    with pytest.raises(TypeError):
+        jaxact.ACTIVATIONS["relu"] = None
+    with pytest.raises(AttributeError):
+        jaxact.ACTIVATIONS["relu"].monotone = False
+    for name, row in jaxact.ACTIVATIONS.items():
+        assert row.name == name
+        assert getattr(jaxact, name) is row.function
+        for alias in row.aliases:
+            assert getattr(jaxact, alias, row.function) is row.function
+
+
+def test_parameters_are_those_of_the_signature():
+    facts = {name: row.parameters for name, row in jaxact.ACTIVATIONS.items() if row.parameters}
+    assert facts == {
+        "leaky_relu": {"negative_slope": 0.01},
+        "elu": {"alpha": 1.0},
+        "celu": {"alpha": 1.0},
+        "squareplus": {"b": 4},
+        "gelu": {"approximate": True},
+        "hard_shrink": {"threshold": 0.5},
+        "soft_shrink": {"threshold": 0.5},
+        "threshold": {"threshold": 1.0, "default_value": 0.0},
+    }
+
+
+@pytest.mark.parametrize("name", jaxact.ACTIVATIONS)
+def test_range(name):
+    row = jaxact.ACTIVATIONS[name]
+    low, high = row.range
+    with jax.enable_x64(True):
+        x = np.concatenate([grid(row), [end / 2 for end in np.clip(row.domain, -1e308, 1e308) if end]])
+        y = np.asarray(row.function(x[x > row.domain[0]]))
+        # Next to the lowest point of a smooth valley the value is rounded.
+        assert y.min() >= low - 1e-15
+        assert y.max() <= high
+        for end, reached in ((low, y.min()), (high, y.max())):
+            if math.isfinite(end):
+                assert abs(reached - end) < 1e-5  # algebraic tails are the slowest
+    if name == "log1mexp":  # its pole, at 0, is logarithmic
+        assert row.function(0.0) == low
+    else:
+        assert low > -INF or y.min() < -600
+        assert high < INF or y.max() > 600
+
+
+@pytest.mark.parametrize("name", jaxact.ACTIVATIONS)
+def test_monotone(name):
+    row = jaxact.ACTIVATIONS[name]
+    with jax.enable_x64(True):
+        x = grid(row)
+        y = np.asarray(row.function(x))
+    falls = np.diff(y) < 0
+    if row.monotone:
+        assert not falls.any(), x[1:][falls]
+    else:
+        assert (np.diff(y) < -1e-4).any()
+        assert (np.diff(y) > 1e-4).any()
+
+
+@pytest.mark.parametrize("name", jaxact.ACTIVATIONS)
+def test_kinks_are_where_the_one_sided_slopes_differ(name):
+    row = jaxact.ACTIVATIONS[name]
+    low, high = row.domain
+    candidates = [c for c in np.arange(-32, 33) / 4 if low < c < high]
+    assert set(row.kinks) <= set(candidates)
+    h = 1e-7
+    with jax.enable_x64(True):
+        fn = row.function
+        for c in candidates:
+            left, right = float(fn(c) - fn(c - h)) / h, float(fn(c + h) - fn(c)) / h
+            # Smooth functions: h times the second derivative, and rounding.
+            tolerance = 1e-4 * max(1.0, abs(float(fn(c))))
+            assert (abs(left - right) > tolerance) == (c in row.kinks), (c, left, right)
+
+
+@pytest.mark.parametrize("name", jaxact.ACTIVATIONS)
+def test_derivative_at_0(name):
+    row = jaxact.ACTIVATIONS[name]
+    np.testing.assert_allclose(jax.grad(row.function)(0.0), row.derivative_at_0, rtol=2e-7)
+
+
+@pytest.mark.parametrize("name", jaxact.ACTIVATIONS)
+def test_papers_stand_in_the_references(name):
+    row = jaxact.ACTIVATIONS[name]
+    if row.paper is None:
+        return
+    year = re.search(r"(19|20)\d\d", row.paper).group()
+    author = re.split(r" (?:&|et al\.|\d)", row.paper)[0]
+    references = row.function.__doc__.partition("References:")[2]
+    for part in (author, year, *re.findall(r"arXiv:[\d.]+", row.paper)):
+        assert part in references
+
+
+@pytest.mark.parametrize("name", jaxact.ACTIVATIONS)
+def test_formula_is_the_function(name):
+    row = jaxact.ACTIVATIONS[name]
+    names = {f: getattr(math, f) for f in ("exp", "log", "tanh", "erf", "sqrt", "pi")}
+    with jax.enable_x64(True):
+        for x in (-2.5, -0.7, 0.0, 0.2, 0.7, 2.5):
+            if row.domain[0] < x:
+                expected = eval(row.formula, {**names, **row.parameters, "x": x})
+                np.testing.assert_allclose(row.function(x), expected, rtol=1e-12, atol=1e-15)
+
+
+# ---- parameters as arrays
+
+
+def numbers_of(row):
+    return [key for key, default in row.parameters.items() if not isinstance(default, bool)]
+
+
+PARAMETERS = [(name, key) for name, row in jaxact.ACTIVATIONS.items() for key in numbers_of(row)]
+
+
+@pytest.mark.parametrize(("name", "key"), PARAMETERS)
+def test_parameters_as_arrays(name, key):
+    fn = jaxact.ACTIVATIONS[name].function
+    x, values = jnp.linspace(-3, 3, 6), jnp.array([0.5, 2.0])
+    expected = jnp.stack([fn(x, **{key: value}) for value in (0.5, 2.0)])
+    np.testing.assert_array_equal(fn(x[None], **{key: values[:, None]}), expected)
+    np.testing.assert_array_equal(jax.vmap(lambda x, value: fn(x, **{key: value}), (None, 0))(x, values), expected)
+    np.testing.assert_array_equal(jax.jit(lambda x, v: fn(x, **{key: v}))(x[None], values[:, None]), expected)
+    # A learnable one gets the gradient of what it did.
+    slope = jax.grad(lambda v: fn(x, **{key: v}).sum())(2.0)
+    rows = jax.vmap(lambda v: jax.grad(lambda v: fn(x, **{key: v}).sum())(v))(values)
+    np.testing.assert_allclose(rows[1], slope, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("name", "key"), PARAMETERS)
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16, jnp.float32])
+def test_dtypes_of_parameters(name, key, dtype):
+    """A parameter promotes as in jax.numpy, and is computed with in float32."""
+    fn, x = jaxact.ACTIVATIONS[name].function, jnp.linspace(-3, 3, 6).astype(dtype)
+    two = fn(x.astype(jnp.float32), **{key: 2.0})
+    for value in (2, 2.0, np.float32(2), np.array(2), jnp.asarray(2), jnp.bfloat16(2), jnp.float32(2)):
+        y = fn(x, **{key: value})
+        assert y.dtype == jnp.result_type(x, value)
+        np.testing.assert_array_equal(y, two.astype(y.dtype))
+    y = fn(x, **{key: jnp.asarray(0.7, dtype)})
+    wide = fn(x.astype(jnp.float32), **{key: jnp.asarray(0.7, dtype).astype(jnp.float32)})
+    np.testing.assert_array_equal(y, wide.astype(dtype))
+    with jax.numpy_dtype_promotion("strict"):
+        assert fn(x, **{key: jnp.asarray(0.7, dtype)}).dtype == dtype
+    with jax.disable_jit():
+        assert fn(x, **{key: 2.0}).dtype == dtype
+    assert fn(0.5, **{key: 2.0}).weak_type
+    assert fn(x, **{key: True}).dtype == dtype
+
+
+@pytest.mark.parametrize(("name", "key"), PARAMETERS)
+@pytest.mark.parametrize("value", [1j, np.array([1j]), "1", None, [1.0], (1.0, 2.0)])
+def test_what_is_no_parameter(name, key, value):
+    with pytest.raises(TypeError, match=f"^{key} must be") as error:
+        jaxact.ACTIVATIONS[name].function(jnp.ones(2), **{key: value})
+    assert "\n" not in str(error.value)
+
+
+def test_wrong_calls_name_the_function():
+    for args, kwargs in itertools.product([(), (1, 2)], [{"foo": 1}]):
+        with pytest.raises(TypeError, match=r"^elu: "):
+            jaxact.elu(jnp.ones(2), *args, **kwargs)
+    with pytest.raises(TypeError, match=r"^elu: multiple values for argument 'alpha'$"):
+        jaxact.elu(jnp.ones(2), 1.0, alpha=2.0)
+    with pytest.raises(TypeError, match=r"^x must be a number or an array, got list \[array") as error:
+        jaxact.relu([np.zeros((3, 3))])
+    assert "\n" not in str(error.value)
+
+
+# ---- hard inputs
+
+
+@pytest.mark.parametrize("switch", [False, np.bool_(False), jnp.bool_(False), 0])
+def test_switches_take_any_bool(switch):
+    x = jnp.linspace(-3, 3, 7)
+    exact = jaxact.get("gelu_erf")(x)
+    np.testing.assert_array_equal(jaxact.gelu(x, switch), exact)
+    np.testing.assert_array_equal(jaxact.gelu(x, approximate=switch), exact)
+    np.testing.assert_array_equal(jax.jit(jaxact.gelu, static_argnames="approximate")(x, approximate=False), exact)
+    with pytest.raises(jax.errors.TracerBoolConversionError):
+        jax.jit(jaxact.gelu)(x, True)
+
+
+@pytest.mark.parametrize("name", jaxact.ACTIVATIONS)
+def test_narrow_dtypes_and_strict_promotion(name):
+    fn = jaxact.ACTIVATIONS[name].function
+    with jax.numpy_dtype_promotion("strict"):
+        for dtype in (jnp.float8_e4m3fn, jnp.float8_e5m2, jnp.bfloat16, jnp.float16, jnp.float32):
+            x = jnp.asarray([0.25, 2.0], dtype)
+            np.testing.assert_array_equal(fn(x), fn(x.astype(jnp.float32)).astype(dtype))
+            assert jaxact.derivative(fn, 2)(x).dtype == dtype
+
+
+@pytest.mark.parametrize("name", jaxact.ACTIVATIONS)
+def test_float64_leaves_narrower_inputs_alone(name):
+    fn = jaxact.ACTIVATIONS[name].function
+    with jax.enable_x64(True):
+        for dtype in (jnp.bfloat16, jnp.float16, jnp.float32, jnp.float64):
+            x = jnp.asarray([0.3, 1.3], dtype)
+            for f in (fn, jaxact.derivative(fn), jaxact.derivative(fn, 2)):
+                assert f(x).dtype == dtype
+        assert fn(1).dtype == jnp.float64
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_inside_control_flow(spec):
+    fn, x = jaxact.get(spec), jnp.asarray([0.3, 1.3], jnp.bfloat16)
+    looped, _ = jax.lax.scan(lambda c, _: (abs(fn(c)), None), x, length=3)
+    assert looped.dtype == x.dtype
+    np.testing.assert_array_equal(jax.lax.switch(1, [jnp.sin, fn], x), fn(x))
+    assert jax.eval_shape(fn, jax.ShapeDtypeStruct((0, 3), jnp.float16)).dtype == jnp.float16
+    with jax.disable_jit():
+        np.testing.assert_allclose(fn(x).astype(float), fn(x).astype(float))
