@@ -212,6 +212,8 @@ def _parse(spec: str) -> Callable:
             raise ValueError
         args = tuple(ast.literal_eval(arg) for arg in call.args)
         kwargs = {keyword.arg or "**": ast.literal_eval(keyword.value) for keyword in call.keywords}
+        if len(kwargs) < len(call.keywords):
+            raise ValueError
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         raise InputError(
             f"cannot read the parameters in {shown(spec, 80)}; write them as in 'leaky_relu(negative_slope=0.2)'"

@@ -12,3 +12,15 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 def _own_cache(tmp_path_factory):
     """No test reads or writes the user's cache of decoded data sets."""
     os.environ["JAXACT_CACHE_DIR"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_programs(tmp_path_factory):
+    """Compiled programs outlive a test: later runs of LeNet-5, in subprocesses too, compile nothing."""
+    options = {
+        "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("programs")),
+        "jax_persistent_cache_min_compile_time_secs": 0.1,
+    }
+    for name, value in options.items():
+        jax.config.update(name, value)
+        os.environ[name.upper()] = str(value)

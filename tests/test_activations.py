@@ -28,6 +28,8 @@ LOOSE = {
     "tanh": (8, 4, 8),
 }
 LOOSE |= {"tanh_shrink": (4, 16, 8), "mish": (4, 8, 8)}
+if FLOAT.itemsize == 8:  # XLA's exp and logistic are off by more units there, and the terms of silu' cancel
+    LOOSE |= {"silu": (4, 8, 8)}
 
 # Value, first and second derivative at minus and plus infinity.
 LIMITS = {
@@ -159,7 +161,7 @@ def test_drop_in_for_jax_nn(name):
     ours, theirs = getattr(jaxact, name), getattr(jax.nn, name)
     bare = [[(p.name, p.default) for p in inspect.signature(f).parameters.values()] for f in (ours, theirs)]
     assert bare[0] == bare[1]
-    x = jnp.linspace(-4, 4, 161)  # includes every kink
+    x = jnp.arange(-80, 81) / 20  # includes every kink
     np.testing.assert_allclose(ours(x), theirs(x), rtol=2e-4, atol=2e-7)
     np.testing.assert_allclose(jaxact.derivative(ours)(x), jaxact.derivative(theirs)(x), rtol=2e-3, atol=1e-6)
 
@@ -288,7 +290,7 @@ def test_numbers_of_the_tutorial(name, expected):
 
 
 def test_slopes_of_the_tutorial():
-    x = jnp.linspace(-80, 80, 10_001)
+    x = jnp.arange(-5000, 5001) / 62.5
     slope = jaxact.derivative(jaxact.sigmoid)(x)
     assert slope.min() > 0
     assert slope.max() == 0.25 == slope[5000]

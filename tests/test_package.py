@@ -27,7 +27,14 @@ MAY_IMPORT = {
     "catalog": {"activations", "errors"},
     "analysis": {"analysis", "activations", "errors"},
     "diagnosis": {"diagnosis", "analysis", "errors"},
-    "training": {"training", "catalog", "activations", "errors"},
+    "training": {
+        "training",
+        "catalog",
+        "activations",
+        "errors",
+        "plotting",
+        "",
+    },  # a run keeps its curves and version
 }
 
 

@@ -52,7 +52,7 @@ def main(argv: list[str]) -> int:
     """
     try:
         if not argv or argv[0] in ("-h", "--help"):
-            print(_overview())
+            print(_overview(), file=sys.stdout if argv else sys.stderr)
             return 0 if argv else 2
         if argv[0] == "--version":
             print(f"jaxact {jaxact.__version__}")
@@ -61,7 +61,9 @@ def main(argv: list[str]) -> int:
         module, cls, _ = COMMANDS[name]
         command = getattr(importlib.import_module(module), cls)
         parser: Callable[[type, list[str], str], Command] = getattr(command, "parse", parse)
-        return parser(command, rest, f"jaxact {name}").run()
+        code = parser(command, rest, f"jaxact {name}").run()
+        sys.stdout.flush()  # a reader that has gone is noticed here, not after all handlers
+        return code
     except InputError as error:
         return _fail(str(error))
     except ModuleNotFoundError as error:

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import jax
 import tyro
+from flax import nnx
 
 from jaxact import plotting, training
 from jaxact.cli import parse
@@ -32,6 +33,8 @@ class Train(training.TrainConfig):
     """
 
     activation: str = "relu"
+    data_dir: str | None = None
+    out: str | None = None
     resume: str | None = None
     tensorboard: bool = False
     json: bool = False
@@ -75,7 +78,7 @@ class Train(training.TrainConfig):
 
 
 def _introduce(config: training.TrainConfig, data: training.Dataset) -> None:
-    layers = training.layer_table(build_model(config, len(data.classes)))
+    layers = training.layer_table(nnx.eval_shape(lambda: build_model(config, len(data.classes))))
     rows = [(layer.name, str(layer.output_shape), f"{layer.parameters:,}") for layer in layers]
     rows.append(("total", "", f"{sum(layer.parameters for layer in layers):,}"))
     print_table(("layer", "output shape", "parameters"), rows)

@@ -20,10 +20,10 @@ def folder_fingerprint(folder: Path) -> str:
     """Return a text that changes when a file below ``folder`` does: relative path, size and mtime of each.
 
     Args:
-        folder: A folder of a prepared data set; its files are listed, not read.
+      folder: A folder of a prepared data set; its files are listed, not read.
 
     Raises:
-        OSError: If the folder cannot be listed.
+      OSError: If the folder cannot be listed.
     """
     rows = []
     for parent, _, names in os.walk(folder, onerror=_raise):
@@ -40,10 +40,10 @@ def read_cache(
     """Return the cached arrays of data set ``name``, or None where there are none to trust.
 
     Args:
-        name: Name of the data set.
-        fingerprint: What the arrays were decoded from; a cache of anything else is stale.
-        fields: Names of the arrays; damage to the table of contents can hide one.
-        cache_dir: Folder of the cache; None for the default one.
+      name: Name of the data set.
+      fingerprint: What the arrays were decoded from; a cache of anything else is stale.
+      fields: Names of the arrays; damage to the table of contents can hide one.
+      cache_dir: Folder of the cache; None for the default one.
     """
     try:
         with (
@@ -65,10 +65,10 @@ def write_cache(
     A failure is one line on stderr, no exception: the data are in memory and the work can go on.
 
     Args:
-        name: Name of the data set.
-        fingerprint: What the arrays were decoded from.
-        arrays: The arrays, none of them of objects.
-        cache_dir: Folder of the cache; None for the default one.
+      name: Name of the data set.
+      fingerprint: What the arrays were decoded from.
+      arrays: The arrays, none of them of objects.
+      cache_dir: Folder of the cache; None for the default one.
     """
     try:
         path = _cache_path(name, cache_dir)

@@ -1,9 +1,11 @@
 """Checkpoints by Orbax: complete or absent, verified when they are read."""
 
+import contextlib
 import hashlib
 import logging
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +16,19 @@ import numpy as np
 KEEP = 3  # checkpoints in a run folder: the newest, and what to fall back to
 
 
-def _manager(folder: Path) -> Any:
+@contextlib.contextmanager
+def _manager(folder: Path) -> Iterator[Any]:
     import orbax.checkpoint as ocp
 
-    logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax tells of every step it takes
-    options = ocp.CheckpointManagerOptions(max_to_keep=KEEP, enable_async_checkpointing=False)
-    return ocp.CheckpointManager(folder.absolute(), options=options)
+    logger = logging.getLogger("absl")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)  # Orbax tells of every step it takes, and prints what it raises
+    try:
+        options = ocp.CheckpointManagerOptions(max_to_keep=KEEP, enable_async_checkpointing=False)
+        with ocp.CheckpointManager(folder.absolute(), options=options) as manager:
+            yield manager
+    finally:
+        logger.setLevel(level)
 
 
 def _to_arrays(tree: Any) -> dict[str, np.ndarray]:
@@ -59,9 +68,12 @@ def save(folder: Path, step: int, state: Any, record: dict[str, Any]) -> None:
     with _manager(folder) as manager:
         if step in manager.all_steps():
             return  # the same step of the same run: what is there is what would be written
-        manager.save(
-            step, args=ocp.args.Composite(state=ocp.args.StandardSave(arrays), record=ocp.args.JsonSave(record))
-        )
+        items = ocp.args.Composite(state=ocp.args.StandardSave(arrays), record=ocp.args.JsonSave(record))
+        try:
+            manager.save(step, args=items)
+        except ValueError as error:  # TensorStore's, for a full disk too
+            reason = " ".join(str(error).split()).split("Failed to ")[-1]
+            raise OSError(f"cannot save {folder / str(step)}: {reason}") from None
 
 
 def load_newest(folder: Path, template: Any) -> tuple[Any, dict[str, Any]] | None:
@@ -91,9 +103,14 @@ def load_newest(folder: Path, template: Any) -> tuple[Any, dict[str, Any]] | Non
 
 
 def set_aside(folder: Path, after: int) -> None:
-    """Moves the checkpoints of steps above ``after`` to "damaged" beside the folder, out of the way."""
+    """Clears the way for a run that goes on from step ``after``.
+
+    Later checkpoints, which are damaged, move to "damaged" beside the folder; what a killed save left goes.
+    """
     if not folder.is_dir():
         return
+    for unfinished in folder.glob("*.orbax-checkpoint-tmp*"):
+        shutil.rmtree(unfinished)
     with _manager(folder) as manager:
         steps = [step for step in manager.all_steps() if step > after]
     for step in steps:

@@ -3,14 +3,16 @@
 import dataclasses
 import difflib
 import inspect
-import math
+import os
 from collections.abc import Callable
+from numbers import Integral, Real
+from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
 import optax
 
 from jaxact.catalog import get, serialize
-from jaxact.errors import InputError
+from jaxact.errors import InputError, shown
 
 OPTIMIZERS = (
     *("adabelief", "adadelta", "adagrad", "adam", "adamax", "adamw", "adan", "lamb", "lars", "lion", "nadam"),
@@ -49,7 +51,7 @@ class TrainConfig:
 
     activation: str | Callable = "relu"
     dataset: str = "digits"
-    data_dir: str | None = None
+    data_dir: str | Path | None = None
     epochs: int = 10
     batch_size: int = 256
     learning_rate: float = 1e-3
@@ -62,7 +64,7 @@ class TrainConfig:
     dtype: Literal["float32", "bfloat16"] = "float32"
     formulation: Literal["auto", "plain", "tiled"] = "auto"
     seed: int = 0
-    out: str | None = None
+    out: str | Path | None = None
 
     def __post_init__(self):
         get(self.activation)
@@ -75,19 +77,27 @@ class TrainConfig:
             "seed": (int, 0, 2**32 - 1),
         }
         for name, (kind, low, high) in bounds.items():
-            value = getattr(self, name)
-            if value is None:
+            value: Any = getattr(self, name)
+            if value is None and name == "weight_decay":
                 continue
-            right = isinstance(value, int if kind is int else int | float) and not isinstance(value, bool)
-            if not (right and math.isfinite(value) and low <= value <= high):
+            wrong = isinstance(value, bool) or not isinstance(value, Integral if kind is int else Real)
+            if wrong or not low <= getattr(self, name) <= high:
                 noun = "a whole number" if kind is int else "a number"
-                raise InputError(f"{name} must be {noun} from {low:g} to {high:g}, got {value!r}")
+                raise InputError(f"{name} must be {noun} from {low:g} to {high:g}, got {shown(value)}")
+            object.__setattr__(self, name, kind(getattr(self, name)))  # NumPy has numbers of its own
+        for name in ("data_dir", "out"):
+            if isinstance(path := getattr(self, name), os.PathLike):
+                object.__setattr__(self, name, os.fspath(path))
+        for name, types in {"dataset": str, "data_dir": str | None, "out": str | None, "augment": bool}.items():
+            if not isinstance(value := getattr(self, name), types):
+                noun = "True or False" if types is bool else "text"
+                raise InputError(f"{name} must be {noun}, got {shown(value)}")
         for name, hint in get_type_hints(TrainConfig).items():
             value, choices = getattr(self, name), get_args(hint)
             if all(isinstance(choice, str) for choice in choices or (None,)) and value not in choices:
                 near = difflib.get_close_matches(str(value), choices, n=1)
                 hint = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(choices)}"
-                raise InputError(f"{name} {value!r} is unknown; {hint}")
+                raise InputError(f"{name} {shown(value)} is unknown; {hint}")
         if self.momentum and "momentum" not in inspect.signature(getattr(optax, self.optimizer)).parameters:
             raise InputError(f"momentum={self.momentum} does not go with {self.optimizer}; it does with sgd")
 

@@ -25,12 +25,12 @@ class Dataset(NamedTuple):
     """A data set, decoded and in memory.
 
     Attributes:
-        name: The name it was loaded by.
-        train_images: uint8 ``[n, 32, 32, 3]``.
-        train_labels: int32 ``[n]``, indices into ``classes``.
-        test_images: uint8 ``[m, 32, 32, 3]``.
-        test_labels: int32 ``[m]``.
-        classes: The name of each class.
+      name: The name it was loaded by.
+      train_images: uint8 ``[n, 32, 32, 3]``.
+      train_labels: int32 ``[n]``, indices into ``classes``.
+      test_images: uint8 ``[m, 32, 32, 3]``.
+      test_labels: int32 ``[m]``.
+      classes: The name of each class.
     """
 
     name: str
@@ -57,18 +57,18 @@ def load_dataset(
     is not imported.
 
     Args:
-        name: ``"digits"``, or a name of tensorflow-datasets such as ``"cifar10"`` or ``"svhn_cropped"``.
-        data_dir: Where data sets are prepared; by default ``TFDS_DATA_DIR``, else ``~/tensorflow_datasets``.
-        cache_dir: Where decoded arrays are kept; by default ``JAXACT_CACHE_DIR``, else
-            ``$XDG_CACHE_HOME/jaxact``, else ``~/.cache/jaxact``.
-        progress: Whether to show a bar while decoding, if stderr is a terminal.
+      name: ``"digits"``, or a name of tensorflow-datasets such as ``"cifar10"`` or ``"svhn_cropped"``.
+      data_dir: Where data sets are prepared; by default ``TFDS_DATA_DIR``, else ``~/tensorflow_datasets``.
+      cache_dir: Where decoded arrays are kept; by default ``JAXACT_CACHE_DIR``, else
+        ``$XDG_CACHE_HOME/jaxact``, else ``~/.cache/jaxact``.
+      progress: Whether to show a bar while decoding, if stderr is a terminal.
 
     Returns:
-        Images uint8 ``[n, 32, 32, 3]``, labels int32 ``[n]``, and the names of the classes.
+      Images uint8 ``[n, 32, 32, 3]``, labels int32 ``[n]``, and the names of the classes.
 
     Raises:
-        InputError: If the data set is unknown, not prepared, damaged, or not one of 32x32x3 images in
-            labelled splits ``train`` and ``test``. The message says what to do.
+      InputError: If the data set is unknown, not prepared, damaged, or not one of 32x32x3 images in
+        labelled splits ``train`` and ``test``. The message says what to do.
     """
     folder = None if name == "digits" else find_prepared(name, data_folder(data_dir))
     fingerprint = _fingerprint(folder)

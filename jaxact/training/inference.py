@@ -12,7 +12,7 @@ from jax import Array
 
 from jaxact.errors import InputError
 from jaxact.training.config import make_optimizer
-from jaxact.training.data import load_dataset
+from jaxact.training.data import Dataset, load_dataset
 from jaxact.training.lenet import LeNet5
 from jaxact.training.loop import build_model
 from jaxact.training.run import Run, load_run, restore
@@ -65,8 +65,7 @@ class Trained(NamedTuple):
         @jax.jit
         def compute(params: Any, images: Array) -> Array:
             def forward(batch: Array) -> Array:
-                inputs = (batch.astype(jnp.float32) - pixels.shift) * pixels.scale
-                return nnx.merge(graphdef, params)(inputs).astype(jnp.float32)
+                return nnx.merge(graphdef, params)(pixels.inputs(batch)).astype(jnp.float32)
 
             return in_batches(forward, images)
 
@@ -84,11 +83,11 @@ def load_trained(folder: str | Path, *, activation: str | Callable | None = None
       InputError: if the folder holds no run, or a run without a checkpoint.
     """
     run = load_run(folder, activation=activation)
-    model = build_model(run.config, len(run.classes))
+    model = nnx.eval_shape(lambda: build_model(run.config, len(run.classes)))  # its parameters are loaded
     graphdef, params = nnx.split(model, nnx.Param)
     steps = run.config.epochs * -(-run.images[0] // run.config.batch_size)
     optimizer = make_optimizer(run.config, steps)
-    template = jax.eval_shape(lambda: initial_state(params, optimizer, jax.random.key(0)))
+    template = jax.eval_shape(lambda params: initial_state(params, optimizer, jax.random.key(0)), params)
     found = restore(run, template)
     if found is None:
         raise InputError(f"{folder} has no checkpoint yet; go on with `jaxact train --resume {folder}`")
@@ -96,16 +95,28 @@ def load_trained(folder: str | Path, *, activation: str | Callable | None = None
     return Trained(run, nnx.merge(graphdef, state.params), len(record["history"]))
 
 
-def evaluate(trained: Trained, *, data_dir: str | Path | None = None, progress: bool = False) -> Evaluation:
+def evaluate(
+    trained: Trained,
+    *,
+    dataset: Dataset | None = None,
+    data_dir: str | Path | None = None,
+    progress: bool = False,
+) -> Evaluation:
     """Evaluates a trained network on the test images of its data set.
 
     Args:
       trained: what `load_trained` gives.
+      dataset: data to evaluate on, in place of those that the options of the run name.
       data_dir: folder of the prepared data sets; by default the one of the run.
       progress: whether to show a bar while data are decoded, if stderr is a terminal.
+
+    Raises:
+      InputError: if the data cannot be used, or have other classes than the network.
     """
     config = trained.run.config
-    dataset = load_dataset(config.dataset, data_dir=data_dir or config.data_dir, progress=progress)
+    dataset = dataset or load_dataset(config.dataset, data_dir=data_dir or config.data_dir, progress=progress)
+    if tuple(dataset.classes) != trained.run.classes:
+        raise InputError(f"{trained.run.folder} was trained on other classes than those of {dataset.name}")
     logits, labels = np.asarray(trained.logits(dataset.test_images), np.float64), dataset.test_labels
     shifted = logits - logits.max(axis=-1, keepdims=True)
     log_probabilities = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
@@ -159,6 +170,8 @@ def predict(trained: Trained, images: list[str | Path], *, top: int = 3) -> list
     """
     if top < 1:
         raise InputError(f"top must be at least 1, got {top}")
+    if not images:
+        raise InputError("name at least one image to classify")
     probabilities = np.asarray(jax.nn.softmax(trained.logits(np.stack([load_image(path) for path in images]))))
     best = np.argsort(-probabilities, axis=-1)[:, :top]
     return [

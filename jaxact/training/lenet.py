@@ -112,7 +112,7 @@ class LeNet5(nnx.Module):
 
     def _conv(self, layer: nnx.Conv, x: Array, tile: int) -> Array:
         kernel, bias = layer.kernel[...].astype(self.dtype), layer.bias[...].astype(self.dtype)  # pyright: ignore
-        return conv_tiles(x, kernel, tile=tile) + bias
+        return conv_tiles(x, kernel, tile=tile) + bias.reshape(1, 1, 1, 1, 1, -1)
 
 
 def layer_table(model: LeNet5) -> list[Layer]:

@@ -117,18 +117,23 @@ def fit(
         )
     shift, scale = (earlier.shift, earlier.scale) if earlier else pixel_scaling(config, dataset)
     folder = earlier.folder if earlier else Path(config.out) if config.out else None
-    run = Run(folder, config, dataset.classes, shift, scale, sizes) if folder else None
-    if run and not earlier:
-        run.create()
+    run = Run(folder, config, tuple(dataset.classes), shift, scale, sizes) if folder else None
     pixels = Pixels(jnp.asarray(shift), jnp.asarray(scale))
-    loop = _Loop(config, dataset, run, pixels, report, progress, tensorboard)
-    if started:
-        started(dataset)
-    return loop.go()
+    with deferred_signals() as stopping:  # from here on there is a folder to leave intact
+        if run and not earlier:
+            run.create()
+        elif run and earlier and config.epochs > earlier.config.epochs:
+            run.write_config()
+        loop = _Loop(config, dataset, run, pixels, report, progress, tensorboard)
+        if started:
+            started(dataset)
+        return loop.go(stopping)
 
 
 def _check_resumable(earlier: TrainConfig, now: TrainConfig) -> None:
     wanted = now.to_dict()
+    if now.out and Path(now.out).resolve() != Path(str(earlier.out)).resolve():
+        raise InputError(f"--out {now.out} cannot be changed in a resumed run, which is in {earlier.out}")
     for field, before in earlier.to_dict().items():
         after = wanted[field]
         if before == after or field in ("out", "data_dir"):
@@ -156,17 +161,19 @@ class _Loop:
         tensorboard: bool,
     ):
         self.config, self.run, self.report, self.progress = config, run, report, progress
-        self.images, self.steps = len(dataset.train_labels), -(-len(dataset.train_labels) // config.batch_size)
+        self.images = len(dataset.train_labels)
+        self.batch_size = min(config.batch_size, self.images)
+        self.steps = -(-self.images // self.batch_size)
         model = build_model(config, len(dataset.classes))
         self.graphdef, params = nnx.split(model, nnx.Param)
         optimizer = make_optimizer(config, config.epochs * self.steps)
-        augment = functools.partial(shift_and_mirror, mirror=config.dataset not in NOT_MIRRORED)
+        augment = functools.partial(shift_and_mirror, mirror=dataset.name not in NOT_MIRRORED)
         self.programs: Programs = make_programs(
             self.graphdef,
             optimizer,
             pixels,
             images=self.images,
-            batch_size=config.batch_size,
+            batch_size=self.batch_size,
             augment=augment if config.augment else None,
         )
         self.state: TrainState = initial_state(params, optimizer, jax.random.key(config.seed))
@@ -183,19 +190,18 @@ class _Loop:
         self.stretch = 1  # steps between two looks at the clock
         self.writer = _tensorboard_writer(run) if run and tensorboard else None
 
-    def go(self) -> Result:
-        """Runs the epochs that are missing."""
-        with deferred_signals() as stopping:
-            try:
-                if self.run:
-                    self.run.write_metrics(self.history)
-                for epoch in range(len(self.history), self.config.epochs):
-                    self._epoch(epoch, stopping)
-            finally:
-                if self.run:
-                    self.run.draw_curves(self.history)
-                if self.writer:
-                    self.writer.close()
+    def go(self, stopping: threading.Event) -> Result:
+        """Runs the epochs that are missing, until it is told to stop."""
+        try:
+            if self.run:
+                self.run.write_metrics(self.history)
+            for epoch in range(len(self.history), self.config.epochs):
+                self._epoch(epoch, stopping)
+        finally:
+            if self.run:
+                self.run.draw_curves(self.history)
+            if self.writer:
+                self.writer.close()
         model = nnx.merge(self.graphdef, self.state.params)
         return Result(self.history, model, self.run.folder if self.run else None)
 
@@ -221,9 +227,7 @@ class _Loop:
                 self.seconds += elapsed
                 done += count
                 bar.update(count)
-                bar.set_postfix_str(
-                    f"loss {float(state.loss) / min(done * self.config.batch_size, self.images):.4f}"
-                )
+                bar.set_postfix_str(f"loss {float(state.loss) / min(done * self.batch_size, self.images):.4f}")
                 if count == self.stretch:  # the first stretch compiles, so growth is gradual
                     wanted = round(count * SECONDS_BETWEEN_UPDATES / elapsed)
                     self.stretch = max(1, min(wanted, 2 * count, self.steps))

@@ -34,7 +34,7 @@ def data_folder(data_dir: str | Path | None = None) -> Path:
     """Return the folder of prepared data sets.
 
     Args:
-        data_dir: The folder; None for ``TFDS_DATA_DIR``, or else ``~/tensorflow_datasets``.
+      data_dir: The folder; None for ``TFDS_DATA_DIR``, or else ``~/tensorflow_datasets``.
     """
     folder = Path(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets")
     try:
@@ -47,11 +47,11 @@ def find_prepared(name: str, root: Path) -> Path:
     """Return the folder of the newest version of a data set that is prepared as array_record.
 
     Args:
-        name: Name in TFDS, ``"name"`` or ``"name/config"``.
-        root: Folder of prepared data sets.
+      name: Name in TFDS, ``"name"`` or ``"name/config"``.
+      root: Folder of prepared data sets.
 
     Raises:
-        InputError: If the name is unknown, or nothing is prepared under it that can be read.
+      InputError: If the name is unknown, or nothing is prepared under it that can be read.
     """
     folder = _newest(name, root)
     if folder is None:
@@ -70,17 +70,17 @@ def prepare_dataset(name: str, *, data_dir: str | Path | None = None, archive: s
     what was downloaded or unpacked on the way is removed. One that is prepared already is left as it is.
 
     Args:
-        name: Name in TFDS, such as ``"cifar10"``, of 32x32x3 images with a class label.
-        data_dir: Where to prepare it; by default ``TFDS_DATA_DIR``, else ``~/tensorflow_datasets``.
-        archive: The original archive, downloaded earlier; its name is free, its SHA-256 is not. For a data
-            set of several archives, a folder that holds them under their original names.
+      name: Name in TFDS, such as ``"cifar10"``, of 32x32x3 images with a class label.
+      data_dir: Where to prepare it; by default ``TFDS_DATA_DIR``, else ``~/tensorflow_datasets``.
+      archive: The original archive, downloaded earlier; its name is free, its SHA-256 is not. For a data
+        set of several archives, a folder that holds them under their original names.
 
     Returns:
-        The prepared folder, ``data_dir/name/version``.
+      The prepared folder, ``data_dir/name/version``.
 
     Raises:
-        InputError: If the name is unknown or not of 32x32x3 images, the archive is not the one that TFDS
-            expects, TensorFlow or the network is missing, or the folder cannot be written.
+      InputError: If the name is unknown or not of 32x32x3 images, the archive is not the one that TFDS
+        expects, TensorFlow or the network is missing, or the folder cannot be written.
     """
     if name == "digits":
         raise InputError("data set 'digits' is embedded: it needs no preparing")

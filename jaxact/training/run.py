@@ -86,6 +86,10 @@ class Run:
                 " or choose another --out"
             )
         self.folder.mkdir(parents=True, exist_ok=True)
+        self.write_config()
+
+    def write_config(self) -> None:
+        """Writes config.json: options, data, versions and device."""
         device = jax.devices()[0]
         record = {
             "options": self.config.to_dict(),
@@ -160,7 +164,7 @@ def load_run(folder: str | Path, *, activation: str | Callable | None = None) ->
         return Run(folder, config, tuple(data["classes"]), shift, scale, tuple(data["images"]))
     except FileNotFoundError:
         raise InputError(f"{folder} is not a run folder: there is no {path}") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, AttributeError, LookupError, TypeError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path} cannot be read ({error}); it is not a run of this version of jaxact") from None

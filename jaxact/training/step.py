@@ -40,6 +40,11 @@ class Pixels(NamedTuple):
     shift: Array
     scale: Array
 
+    def inputs(self, images: Array) -> Array:
+        """Inputs of the network, float32, from uint8 images [n, height, width, 3]."""
+        shift, scale = (a.reshape(1, 1, 1, -1) for a in self)
+        return (images.astype(jnp.float32) - shift) * scale
+
 
 class Programs(NamedTuple):
     """The compiled programs of a run.
@@ -122,8 +127,7 @@ def make_programs(
     steps = -(-images // batch_size)
 
     def losses(params: Any, batch: Array, labels: Array) -> tuple[Array, Array]:
-        inputs = (batch.astype(jnp.float32) - pixels.shift) * pixels.scale
-        logits = nnx.merge(graphdef, params)(inputs).astype(jnp.float32)
+        logits = nnx.merge(graphdef, params)(pixels.inputs(batch)).astype(jnp.float32)
         # The one-hot form: the gradient of a gather is a scatter, which is slow on a CPU.
         targets = jax.nn.one_hot(labels, logits.shape[-1])
         return optax.softmax_cross_entropy(logits, targets), logits.argmax(-1).astype(jnp.int32)
