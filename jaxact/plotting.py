@@ -72,10 +72,12 @@ def curves_figure(history: Sequence[Mapping[str, float]], *, title: str = "") ->
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     loss, accuracy = figure.subplots(1, 2)
     plot_history(loss, accuracy, history)
-    top = max(max(row["loss"], row["val_loss"]) for row in history[1:] or history)
-    loss.set_ylim(0, 1.1 * top)  # the first epoch on raw pixels may be far above the others
+    first, *others = (max(row["loss"], row["val_loss"]) for row in history)
+    if others and first > 3 * max(others):  # as on raw pixels: let it leave the pane rather than flatten the rest
+        loss.set_ylim(0, 1.1 * max(others))
+        loss.set_title(f"(epoch 1 is above, at {first:.3g})", fontsize="small")
     accuracy.legend()
-    figure.suptitle(title)
+    figure.suptitle(title, parse_math=False)
     return figure
 
 
@@ -98,13 +100,13 @@ def comparison_figure(
                 axes.plot(epochs, values.mean(0), style, lw=width, color=f"C{i}", label=name if prefix else None)
                 axes.fill_between(epochs, values.min(0), values.max(0), color=f"C{i}", alpha=0.15, lw=0)
         axes.set_xlabel("epoch")
-        axes.set_ylabel(key + unit)
+        axes.set_ylabel(("mean cross-entropy" if key == "loss" else key) + unit)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
     panes[1].plot([], [], "-", color="0.4", lw=2, label="validation")
     panes[1].plot([], [], "--", color="0.4", lw=1, label="training")
     panes[1].legend(ncols=2)
-    figure.suptitle(title)
+    figure.suptitle(title, parse_math=False)
     return figure
 
 
@@ -135,7 +137,7 @@ def plot_confusion(axes: Axes, confusion: ArrayLike, classes: Sequence[str]) -> 
 def confusion_figure(confusion: ArrayLike, classes: Sequence[str], *, title: str = "") -> Figure:
     """A confusion matrix as a figure."""
     figure = Figure(figsize=(6.5, 6), layout="constrained")
-    plot_confusion(figure.subplots(), confusion, classes).set_title(title)
+    plot_confusion(figure.subplots(), confusion, classes).set_title(title, parse_math=False)
     return figure
 
 
@@ -165,7 +167,7 @@ def images_figure(
     axes.set_yticks([i * (height + 2) + height / 2 for i in range(len(shown))], shown)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    axes.set_title(title)
+    axes.set_title(title, parse_math=False)
     return figure
 
 
