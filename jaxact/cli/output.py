@@ -22,9 +22,11 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title:
         table.add_row(*row)
     # A pipe has no width: let nothing fold there.
     console = Console(width=None if sys.stdout.isatty() else 200, highlight=False, markup=False, emoji=False)
-    if title:
-        console.print(title)
-    console.print(table)
+    with console.capture() as text:
+        if title:
+            console.print(title)
+        console.print(table)
+    print(text.get(), end="")  # Rich's own printing ends the program when the reader has gone
 
 
 def print_json(value: Any) -> None:

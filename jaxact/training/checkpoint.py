@@ -1,6 +1,7 @@
 """Checkpoints by Orbax: complete or absent, verified when they are read."""
 
 import contextlib
+import functools
 import hashlib
 import logging
 import shutil
@@ -16,10 +17,23 @@ import numpy as np
 KEEP = 3  # checkpoints in a run folder: the newest, and what to fall back to
 
 
+@functools.cache
+def _ignore_late_answers() -> None:
+    """Silences answers that come when Orbax has given up on the others and closed its event loop, for good."""
+    hook = sys.unraisablehook
+
+    def ignore(unraisable: Any) -> None:
+        if str(unraisable.exc_value) != "Event loop is closed":
+            hook(unraisable)
+
+    sys.unraisablehook = ignore
+
+
 @contextlib.contextmanager
 def _manager(folder: Path) -> Iterator[Any]:
     import orbax.checkpoint as ocp
 
+    _ignore_late_answers()
     logger = logging.getLogger("absl")
     level = logger.level
     logger.setLevel(logging.CRITICAL)  # Orbax tells of every step it takes, and prints what it raises

@@ -95,7 +95,7 @@ class TrainConfig:
         for name, hint in get_type_hints(TrainConfig).items():
             value, choices = getattr(self, name), get_args(hint)
             if all(isinstance(choice, str) for choice in choices or (None,)) and value not in choices:
-                near = difflib.get_close_matches(str(value), choices, n=1)
+                near = difflib.get_close_matches(str(value), choices, n=1) if len(choices) > 5 else ()
                 hint = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(choices)}"
                 raise InputError(f"{name} {shown(value)} is unknown; {hint}")
         if self.momentum and "momentum" not in inspect.signature(getattr(optax, self.optimizer)).parameters:

@@ -1,0 +1,228 @@
+"""LeNet-5: its layers, its numbers, and the two formulations of its convolutions."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from jax import lax
+from numpy.lib.stride_tricks import sliding_window_view
+
+import jaxact
+from jaxact import InputError, LeNet5
+from jaxact.training import layer_table
+from jaxact.training.convolution import conv_tiles, max_pool_tiles, untile
+
+COUNTS = {"conv1": 456, "conv2": 2_416, "conv3": 48_120, "dense1": 645_204, "dense2": 850}
+
+
+def normal(*shape, seed=0):
+    """Normal numbers by NumPy, since jax.random compiles anew for every shape."""
+    return jnp.asarray(np.random.default_rng(seed).normal(size=shape), jnp.float32)
+
+
+def wavy(x):
+    return jnp.sin(3 * x) + 0.1 * x
+
+
+@pytest.fixture(scope="module")
+def model():
+    return LeNet5("tanh", rngs=nnx.Rngs(0))
+
+
+# --- layers -----------------------------------------------------------------------------------------------
+
+
+def test_parameters_by_layer(model):
+    for name, count in COUNTS.items():
+        assert sum(leaf.size for leaf in jax.tree.leaves(nnx.state(getattr(model, name)))) == count
+    assert sum(leaf.size for leaf in jax.tree.leaves(nnx.state(model))) == 697_046
+
+
+def test_layer_table_is_what_runs(monkeypatch):
+    seen = []
+
+    def recording(call):
+        def recorded(*args, **kwargs):
+            result = call(*args, **kwargs)
+            seen.append(result.shape[1:])
+            return result
+
+        return recorded
+
+    for owner, name in ((nnx.Conv, "__call__"), (nnx.Linear, "__call__"), (nnx, "max_pool")):
+        monkeypatch.setattr(owner, name, recording(getattr(owner, name)))
+    model = nnx.eval_shape(lambda: LeNet5(num_classes=100, formulation="plain", rngs=nnx.Rngs(0)))
+    nnx.eval_shape(lambda model: model(jnp.zeros((2, 32, 32, 3))), model)
+    table = layer_table(model)
+    assert [row.output_shape for row in table if row.name != "flatten"] == seen
+    assert seen[-1] == (100,)
+    by_name = {row.name: row for row in table}
+    assert by_name["flatten"].output_shape == (np.prod(by_name["conv3"].output_shape),)
+    assert {name: by_name[name].parameters for name in COUNTS} == COUNTS | {"dense2": 8_500}
+    assert sum(row.parameters for row in table) == 697_046 + 7_650
+
+
+def test_initial_parameters_are_those_of_keras(model):
+    for name in COUNTS:
+        layer = getattr(model, name)
+        kernel = np.asarray(layer.kernel[...])
+        fan_in, fan_out = np.prod(kernel.shape[:-1]), kernel.shape[-1] * np.prod(kernel.shape[:-2])
+        bound = np.sqrt(6 / (fan_in + fan_out))
+        assert 0.95 * bound < np.abs(kernel).max() <= bound
+        assert abs(kernel.std() / (bound / np.sqrt(3)) - 1) < 0.1
+        assert kernel.dtype == np.float32
+        np.testing.assert_array_equal(layer.bias[...], 0)
+
+
+def test_seed_decides_the_parameters(model):
+    def kernel(seed):
+        return np.asarray(LeNet5(rngs=nnx.Rngs(seed)).conv1.kernel[...])
+
+    np.testing.assert_array_equal(kernel(0), model.conv1.kernel[...])
+    assert not np.allclose(kernel(1), kernel(0))
+
+
+def reference(model, x, activation):
+    """The network in NumPy, float64, from its parameters alone: windows, maxima and two products."""
+
+    def conv(x, layer):
+        padded = np.pad(x, ((0, 0), (2, 2), (2, 2), (0, 0)))
+        windows = sliding_window_view(padded, (5, 5), axis=(1, 2))
+        return np.einsum("nhwcij,ijcf->nhwf", windows, np.float64(layer.kernel[...])) + np.float64(layer.bias[...])
+
+    def pool(x):
+        n, h, w, c = x.shape
+        return x.reshape(n, h // 2, 2, w // 2, 2, c).max(axis=(2, 4))
+
+    x = pool(activation(conv(np.float64(x), model.conv1)))
+    x = pool(activation(conv(x, model.conv2)))
+    x = activation(conv(x, model.conv3))
+    x = np.stack([image.ravel(order="C") for image in x])  # row, column, channel
+    x = activation(x @ np.float64(model.dense1.kernel[...]) + np.float64(model.dense1.bias[...]))
+    return x @ np.float64(model.dense2.kernel[...]) + np.float64(model.dense2.bias[...])
+
+
+@pytest.mark.parametrize("formulation", ["plain", "tiled"])
+def test_logits_are_those_of_a_reference(formulation):
+    model = LeNet5("tanh", formulation=formulation, rngs=nnx.Rngs(0))
+    for i, layer in enumerate((model.conv1, model.conv2, model.conv3, model.dense1, model.dense2)):
+        layer.bias[...] = normal(*layer.bias.shape, seed=i) / 4  # zero would hide it
+    x = normal(3, 32, 32, 3)
+    logits = np.asarray(model(x))
+    np.testing.assert_allclose(logits, reference(model, x, np.tanh), atol=2e-5)
+    assert not np.allclose(logits.sum(axis=-1), 1)
+
+
+@pytest.mark.parametrize(
+    "activation",
+    [
+        "leaky_relu(negative_slope=0.2)",
+        {"name": "leaky_relu", "config": {"negative_slope": 0.2}},
+        lambda x: jnp.where(x < 0, 0.2 * x, x),
+    ],
+    ids=["name", "config", "callable"],
+)
+def test_activation_is_anything_that_get_takes(activation):
+    model = LeNet5(activation, rngs=nnx.Rngs(0))
+    x = normal(2, 32, 32, 3)
+    expected = reference(model, x, lambda x: np.where(x < 0, 0.2 * x, x))
+    np.testing.assert_allclose(model(x), expected, atol=2e-5)
+
+
+# --- formulations -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "activation",
+    ["relu", "tanh", "gelu", "leaky_relu(negative_slope=-0.5)", wavy],
+    ids=lambda fn: getattr(fn, "__name__", fn),
+)
+def test_formulations_agree(activation):
+    x = normal(2, 32, 32, 3)
+
+    def value_and_gradients(formulation):
+        model = LeNet5(activation, formulation=formulation, rngs=nnx.Rngs(1))
+        graphdef, params = nnx.split(model)
+        (_, logits), grads = jax.value_and_grad(
+            lambda params, x: ((logits := nnx.merge(graphdef, params)(x)).std(), logits),
+            argnums=(0, 1),
+            has_aux=True,
+        )(params, x)
+        return jax.tree.leaves((logits, grads))
+
+    for plain, tiled in zip(value_and_gradients("plain"), value_and_gradients("tiled"), strict=True):
+        np.testing.assert_allclose(tiled, plain, rtol=1e-4, atol=1e-5 * max(1e-3, np.abs(plain).max()))
+
+
+@pytest.mark.parametrize("formulation", ["plain", "tiled"])
+def test_bfloat16_computes_with_float32_parameters(formulation):
+    model = LeNet5("gelu", formulation=formulation, dtype=jnp.bfloat16, rngs=nnx.Rngs(0))
+    exact = LeNet5("gelu", formulation=formulation, rngs=nnx.Rngs(0))
+    x = normal(4, 32, 32, 3)
+    logits, expected = model(x), np.asarray(exact(x))
+    assert logits.dtype == jnp.bfloat16
+    assert {leaf.dtype for leaf in jax.tree.leaves(nnx.state(model))} == {jnp.dtype("float32")}
+    assert 0 < np.abs(np.float32(logits) - expected).max() < 0.03 * np.abs(expected).max()
+
+
+CONVOLUTIONS = [  # kernel, tile, channels, features, height, width
+    (1, 1, 2, 3, 4, 6),
+    (3, 1, 1, 1, 5, 7),
+    (3, 2, 3, 4, 6, 10),
+    (5, 1, 2, 5, 3, 8),
+    (5, 2, 6, 4, 8, 4),
+    (5, 4, 3, 6, 16, 8),
+    (7, 2, 1, 2, 2, 6),
+    (7, 3, 2, 2, 9, 3),
+]
+
+
+@pytest.mark.parametrize("case", CONVOLUTIONS, ids=str)
+def test_tiles_are_the_convolution(case):
+    k, tile, channels, features, height, width = case
+    x, kernel = normal(2, height, width, channels), normal(k, k, channels, features, seed=1)
+    expected = lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+    tiles = jax.jit(conv_tiles, static_argnames="tile")(x, kernel, tile=tile)
+    assert tiles.shape == (2, height // tile, width // tile, tile, tile, features)
+    np.testing.assert_allclose(untile(tiles), expected, atol=1e-4)
+    if tile % 2 == 0:
+        np.testing.assert_array_equal(max_pool_tiles(tiles), nnx.max_pool(untile(tiles), (2, 2), (2, 2)))
+
+
+@pytest.mark.parametrize(
+    ("shape", "kernel", "tile"),
+    [
+        ((1, 8, 6, 2), (5, 5, 2, 3), 4),
+        ((1, 6, 8, 2), (5, 5, 2, 3), 4),
+        ((1, 8, 8, 2), (4, 4, 2, 3), 2),
+        ((1, 8, 8, 2), (5, 3, 2, 3), 2),
+        ((1, 8, 8, 2), (5, 5, 3, 3), 2),
+    ],
+)
+def test_shapes_that_do_not_fit_tiles(shape, kernel, tile):
+    with pytest.raises(ValueError, match=f"no tiles of side {tile} for images"):
+        conv_tiles(jnp.zeros(shape), jnp.zeros(kernel), tile=tile)
+
+
+# --- mistakes ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(32, 32, 3), (1, 28, 28, 3), (1, 32, 32, 1), (1, 3, 32, 32), (2, 2, 32, 32, 3)])
+def test_images_of_another_shape(model, shape):
+    with pytest.raises(InputError) as caught:
+        model(jnp.zeros(shape))
+    assert str(caught.value) == f"images must have the shape [n, 32, 32, 3], got {list(shape)}"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [({"activation": "rleu"}, "did you mean relu"), ({"formulation": "tile"}, "'plain' or 'tiled', got 'tile'")],
+)
+def test_options_that_are_unknown(options, words):
+    with pytest.raises(InputError, match=words):
+        LeNet5(**options, rngs=nnx.Rngs(0))
+
+
+def test_one_name():
+    assert jaxact.LeNet5 is jaxact.training.LeNet5
