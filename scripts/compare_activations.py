@@ -61,7 +61,7 @@ class Compare:
             name: np.array([[row["val_accuracy"] for row in history] for history in seeds])
             for name, seeds in histories.items()
         }
-        rows = [(i + 1, *(_spread(a[:, i]) for a in accuracy.values())) for i in range(self.epochs)]
+        rows = [(str(i + 1), *(_spread(a[:, i]) for a in accuracy.values())) for i in range(self.epochs)]
         rows.append(("best", *(_spread(a.max(axis=1)) for a in accuracy.values())))
         title = f"validation accuracy on {self.dataset}, mean ± standard deviation over {self.seeds} seeds"
         print_table(("epoch", *histories), rows, title=title)
