@@ -1,7 +1,5 @@
 """Figures: every function draws arrays on the Axes it is given, or makes one figure of them."""
 
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
+from jaxact.atomic import replacing
 from jaxact.errors import InputError
 
 
@@ -30,15 +29,8 @@ def save(figure: Figure, path: str | Path) -> Path:
     if kind not in ("png", "svg", "pdf"):
         raise InputError(f"{path} must end in .png, .svg or .pdf")
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    os.close(handle)
-    try:
-        figure.savefig(temporary, format=kind, dpi=150)
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with replacing(path) as file:
+        figure.savefig(file, format=kind, dpi=150)
     return path
 
 

@@ -83,7 +83,7 @@ KINKS = {
 TAILS = {"sigmoid": 18.7, "tanh": 10.7, "elu": -18.7, "selu": -18.7, "gelu": -6.0, "celu": -18.7}
 
 IN_JAX_NN = sorted(
-    set(jaxact.activations.__all__) & set(dir(jax.nn)) - {"log1mexp"}  # jax.nn leaves it undefined below 0
+    set(dir(jaxact.activations)) & set(dir(jax.nn)) - {"log1mexp"}  # jax.nn leaves it undefined below 0
 )
 
 

@@ -30,5 +30,3 @@ from jaxact.activations.soft_rectifiers import log_sigmoid as log_sigmoid
 from jaxact.activations.soft_rectifiers import softplus as softplus
 from jaxact.activations.soft_rectifiers import sparse_plus as sparse_plus
 from jaxact.activations.soft_rectifiers import squareplus as squareplus
-
-__all__ = [name for name, value in globals().items() if callable(value)]

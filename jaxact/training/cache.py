@@ -7,11 +7,12 @@ user: a cache that cannot be read is rebuilt, one that cannot be written costs a
 
 import os
 import sys
-import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
+
+from jaxact.atomic import replacing
 
 _LAYOUT = 1  # raise it when what is stored changes meaning
 
@@ -73,16 +74,8 @@ def write_cache(
     try:
         path = _cache_path(name, cache_dir)
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=".tmp", dir=path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                np.savez(file, allow_pickle=False, fingerprint=np.array(_stamp(fingerprint)), **arrays)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        with replacing(path) as file:
+            np.savez(file, allow_pickle=False, fingerprint=np.array(_stamp(fingerprint)), **arrays)
     except (OSError, RuntimeError) as error:  # RuntimeError: there is no home directory
         reason = getattr(error, "strerror", None) or error
         print(f"jaxact: {name} is not cached ({reason}); loading goes on without", file=sys.stderr)

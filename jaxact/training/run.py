@@ -4,9 +4,7 @@ import dataclasses
 import importlib.metadata
 import importlib.util
 import json
-import os
 import re
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,33 +12,18 @@ from typing import Any
 import jax
 import numpy as np
 
-import jaxact
+from jaxact.atomic import replacing
 from jaxact.errors import InputError
 from jaxact.training import checkpoint
 from jaxact.training.config import TrainConfig
 from jaxact.training.data import Dataset
 
-PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Puts ``text`` into a file in one step: a reader, or a crash, meets the old or the new one."""
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+PACKAGES = ("jaxact", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
 
 def versions() -> dict[str, str]:
     """Versions of jaxact and of what it trains with."""
-    return {"jaxact": jaxact.__version__} | {name: importlib.metadata.version(name) for name in PACKAGES}
+    return {name: importlib.metadata.version(name) for name in PACKAGES}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,11 +87,13 @@ class Run:
             "versions": versions(),
             "device": {"platform": device.platform, "kind": device.device_kind, "count": jax.device_count()},
         }
-        write_atomically(self.folder / "config.json", json.dumps(record, indent=2) + "\n")
+        with replacing(self.folder / "config.json") as file:
+            file.write(json.dumps(record, indent=2).encode() + b"\n")
 
     def write_metrics(self, history: list[dict[str, float]]) -> None:
         """Writes metrics.jsonl anew."""
-        write_atomically(self.metrics, "".join(json.dumps(row) + "\n" for row in history))
+        with replacing(self.metrics) as file:
+            file.writelines(json.dumps(row).encode() + b"\n" for row in history)
 
     def draw_curves(self, history: list[dict[str, float]]) -> None:
         """Draws curves.png, if matplotlib is there and an epoch is done."""
