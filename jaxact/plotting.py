@@ -82,7 +82,7 @@ def comparison_figure(
       histories: for each name the histories of its seeds, of equal length.
       title: title of the figure.
     """
-    figure = Figure(figsize=(9, 3.8), layout="constrained")
+    figure = Figure(figsize=(9, 4.2), layout="constrained")
     panes = figure.subplots(1, 2)
     for axes, key, unit in zip(panes, ("loss", "accuracy"), (" (nats)", ""), strict=True):
         for i, (name, seeds) in enumerate(histories.items()):
@@ -97,7 +97,7 @@ def comparison_figure(
         axes.grid(alpha=0.3)
     panes[1].plot([], [], "-", color="0.4", lw=2, label="validation")
     panes[1].plot([], [], "--", color="0.4", lw=1, label="training")
-    panes[1].legend(ncols=2)
+    figure.legend(*panes[1].get_legend_handles_labels(), loc="outside lower center", ncols=len(histories) + 2)
     figure.suptitle(title, parse_math=False)
     return figure
 

@@ -14,6 +14,13 @@ def _own_cache(tmp_path_factory):
     os.environ["JAXACT_CACHE_DIR"] = str(tmp_path_factory.mktemp("cache"))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _forget_programs():
+    """Compiled programs go with the module that needed them; kept, they fill gigabytes."""
+    yield
+    jax.clear_caches()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _own_programs(tmp_path_factory):
     """Compiled programs outlive a test: later runs of LeNet-5, in subprocesses too, compile nothing."""
