@@ -82,9 +82,9 @@ KINKS = {
 # Tails in which the derivative of jax.nn is exactly 0 in float32 although the true one is a normal number.
 TAILS = {"sigmoid": 18.7, "tanh": 10.7, "elu": -18.7, "selu": -18.7, "gelu": -6.0, "celu": -18.7}
 
-IN_JAX_NN = sorted(
-    set(dir(jaxact.activations)) & set(dir(jax.nn)) - {"log1mexp"}  # jax.nn leaves it undefined below 0
-)
+# jax.nn leaves log1mexp undefined below 0.
+IN_JAX_NN = sorted(n for n in dir(jaxact.activations) if callable(getattr(jax.nn, n, None)) and n != "log1mexp")
+IN_JAX_NN = [name for name in IN_JAX_NN if not name.startswith("_")]
 
 
 def orders(fn):
