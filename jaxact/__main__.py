@@ -7,6 +7,8 @@ def main() -> int:
     """Runs the command line and returns its exit code."""
     try:
         from jaxact.cli import main as run
+    except KeyboardInterrupt:
+        return 130
     except ModuleNotFoundError as error:
         print(f"jaxact: the command line needs {error.name}: pip install 'jaxact[cli]'", file=sys.stderr)
         return 2

@@ -19,7 +19,7 @@ from toy import bits, metrics, timeless, toy
 from jaxact import InputError
 from jaxact.cli import main
 from jaxact.training import Interrupted, TrainConfig, fit, load_trained, loop
-from jaxact.training.run import Run
+from jaxact.training.run import Run, load_run
 
 TOY = TrainConfig(epochs=3, batch_size=32, pixels="unit", augment=True, activation="tanh")  # seven steps an epoch
 STEPS = 7
@@ -208,16 +208,27 @@ def test_damaged_newest_falls_back(what, straight, check, tmp_path, capfd):
     assert steps_of(folder) == [7, 14, 21]
 
 
-def test_all_damaged_starts_over(straight, check, tmp_path, capfd):
+def test_all_damaged_changes_nothing(straight, data, tmp_path, capfd):
     folder = tmp_path / "run"
     shutil.copytree(straight.folder, folder)
-    for step in steps_of(folder):
+    steps = steps_of(folder)
+    for step in steps:
         flip(folder / "checkpoints" / str(step))
-    with pytest.raises(InputError, match="has no checkpoint yet"):
-        load_trained(folder)
-    capfd.readouterr()
-    check(folder)
-    assert len(capfd.readouterr().err.splitlines()) == 3
+    metrics = (folder / "metrics.jsonl").read_bytes()
+    for use in (load_trained, lambda folder: fit(resume=folder, dataset=data)):
+        with pytest.raises(InputError, match="no other is left; nothing was changed"):
+            use(folder)
+        assert len(capfd.readouterr().err.splitlines()) == len(steps) - 1
+    assert (folder / "metrics.jsonl").read_bytes() == metrics
+    assert steps_of(folder) == steps
+
+
+def test_one_process_a_folder(straight, data, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(straight.folder, folder)
+    with load_run(folder).locked(), pytest.raises(InputError, match="another process is training in"):
+        fit(resume=folder, dataset=data)
+    fit(resume=folder, dataset=data)  # the lock is gone
 
 
 @pytest.mark.parametrize("limit", [1_000, 200_000])

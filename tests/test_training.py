@@ -384,3 +384,21 @@ def test_loss_that_is_not_finite(data, tmp_path, monkeypatch):
     assert np.isfinite(np.asarray(trained.logits(data.test_images))).all()
     with pytest.raises(DivergedError, match=r"epoch 2, step 4 of 7"):
         fit(resume=tmp_path, dataset=data)
+
+
+# --- data of one's own ------------------------------------------------------------------------------------
+
+BAD_DATA = {
+    "train_images": (lambda d: d.train_images / 255, r"train_images must be uint8 .* got float64"),
+    "train_labels": (lambda d: d.train_labels[:-1], r"train_labels must be integers"),
+    "test_labels": (lambda d: d.test_labels + 100, r"test_labels must be from 0 to"),
+    "test_images": (lambda d: d.test_images[:0], r"test_images must be uint8 .* got uint8 \[0"),
+}
+
+
+@pytest.mark.parametrize("field", BAD_DATA)
+def test_data_that_are_no_data_set(field):
+    change, message = BAD_DATA[field]
+    data = toy()
+    with pytest.raises(InputError, match=message):
+        fit(TrainConfig(epochs=1), dataset=data._replace(**{field: change(data)}))

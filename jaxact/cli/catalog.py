@@ -9,7 +9,7 @@ import numpy as np
 import tyro
 
 import jaxact
-from jaxact.catalog import find
+from jaxact.catalog import Configured, find
 from jaxact.cli.output import print_json, print_table
 from jaxact.errors import InputError
 
@@ -78,15 +78,23 @@ class Show:
         fn = jaxact.get(self.name)
         row = find(fn)
         assert row is not None  # get() of a name gives a function of the table
+        parameters = row.parameters | dict(fn.config if isinstance(fn, Configured) else ())
         x = jnp.asarray(self.at)
         values = [np.asarray(f(x)).tolist() for f in (fn, jaxact.derivative(fn), jaxact.derivative(fn, 2))]
         if self.json:
-            print_json(_facts(row) | {"x": list(self.at), **dict(zip(("f", "df", "d2f"), values, strict=True))})
+            print_json(
+                _facts(row)
+                | {
+                    "parameters": parameters,
+                    "x": list(self.at),
+                    **dict(zip(("f", "df", "d2f"), values, strict=True)),
+                }
+            )
             return 0
         facts = {
             "name": jaxact.serialize(fn),
             "formula": row.formula,
-            "parameters": ", ".join(f"{key}={value}" for key, value in row.parameters.items()) or "none",
+            "parameters": ", ".join(f"{key}={value}" for key, value in parameters.items()) or "none",
             "range": _interval(*row.range),
             "monotone": "yes" if row.monotone else "no",
             "not differentiable at": " ".join(f"{kink:g}" for kink in row.kinks) or "differentiable everywhere",
@@ -96,7 +104,7 @@ class Show:
         }
         for key, value in facts.items():
             print(f"{key:<22}{value}")
-        if row.parameters and self.name != row.name:
+        if isinstance(fn, Configured):
             print(f"{'':<22}(range, kinks and slope are those of the default parameters)")
         cells = [(f"{a:g}", *(f"{v:.7g}" for v in column)) for a, *column in zip(self.at, *values, strict=True)]
         print_table(("x", "f(x)", "f'(x)", "f''(x)"), cells)
@@ -126,6 +134,9 @@ class Plot:
         low, high = self.range
         if not (math.isfinite(low) and math.isfinite(high) and low < high):
             raise InputError(f"--range needs two finite numbers, the lower first, got {low:g} {high:g}")
+        for order in self.order:
+            if order not in range(5):
+                raise InputError(f"--order must be from 0, the function itself, to 4, got {order}")
         if not self.names or not self.order:
             raise InputError(
                 "name at least one activation and one order, as in: jaxact plot relu tanh --order 0 1"

@@ -16,7 +16,7 @@ from jaxact import plotting, training
 from jaxact.cli import parse
 from jaxact.cli.output import print_json, print_table
 from jaxact.training.loop import build_model
-from jaxact.training.run import default_folder, load_run
+from jaxact.training.run import claim_folder, load_run
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,14 +52,17 @@ class Train(training.TrainConfig):
     def run(self) -> int:
         """Trains, and says how to go on where it ends early."""
         options = {field.name: getattr(self, field.name) for field in dataclasses.fields(training.TrainConfig)}
-        if not self.out:
-            options["out"] = str(default_folder(training.TrainConfig(**options)))
-        config = training.TrainConfig(**options)
         quiet = self.quiet or self.json
+        data = None
+        if not self.out:  # the folder is made when nothing can go wrong before it is used
+            data = training.load_dataset(self.dataset, data_dir=self.data_dir, progress=not quiet)
+            options["out"] = str(claim_folder(training.TrainConfig(**options)))
+        config = training.TrainConfig(**options)
         try:
             result = training.fit(
                 config,
                 resume=self.resume,
+                dataset=data,
                 started=None if quiet else functools.partial(_introduce, config),
                 report=print_json if self.json else None if quiet else _print_epoch,
                 progress=not quiet,

@@ -14,6 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxact.errors import InputError
+
 KEEP = 3  # checkpoints in a run folder: the newest, and what to fall back to
 
 
@@ -98,21 +100,28 @@ def load_newest(folder: Path, template: Any) -> tuple[Any, dict[str, Any]] | Non
       template: pytree with the structure, shapes and dtypes of the state.
 
     Returns:
-      The state and the record, or None if there is no whole checkpoint.
+      The state and the record, or None if there is no checkpoint yet.
+
+    Raises:
+      InputError: if there are checkpoints and none of them can be read.
     """
     if not folder.is_dir():
         return None
     with _manager(folder) as manager:
         steps = sorted(manager.all_steps(), reverse=True)
+    reasons = []
     for step in steps:
+        if reasons:
+            print(f"jaxact: {reasons[-1]}; taking the one before", file=sys.stderr)
         try:
             return _load(folder, step, template)
         except Exception as error:  # Orbax, TensorStore and JSON each report damage in their own way
             reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
-            print(
-                f"jaxact: checkpoint {folder / str(step)} is damaged ({reason}); taking the one before",
-                file=sys.stderr,
-            )
+            reasons.append(f"checkpoint {folder / str(step)} is damaged ({reason})")
+    if reasons:
+        raise InputError(
+            f"{reasons[-1]}, and no other is left; nothing was changed, delete {folder} to start afresh"
+        )
     return None
 
 

@@ -81,6 +81,22 @@ def load_dataset(
     return dataset
 
 
+def check_dataset(dataset: Dataset) -> None:
+    """Raise InputError, naming the field, unless the arrays are what a `Dataset` says they are."""
+    for split in ("train", "test"):
+        images, labels = (np.asarray(getattr(dataset, f"{split}_{part}")) for part in ("images", "labels"))
+        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != (32, 32, 3) or not len(images):
+            raise InputError(
+                f"{split}_images must be uint8 [n, 32, 32, 3], got {images.dtype} {list(images.shape)}"
+            )
+        if labels.dtype.kind not in "iu" or labels.shape != images.shape[:1]:
+            raise InputError(
+                f"{split}_labels must be integers [{len(images)}], got {labels.dtype} {list(labels.shape)}"
+            )
+        if labels.min() < 0 or labels.max() >= len(dataset.classes):
+            raise InputError(f"{split}_labels must be from 0 to {len(dataset.classes) - 1}, got {labels.max()}")
+
+
 def _fingerprint(folder: Path | None) -> str:
     try:
         if folder is None:

@@ -1,5 +1,6 @@
 """What a trained network is worth: evaluation on the test images, and predictions for any image."""
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -61,15 +62,15 @@ class Trained(NamedTuple):
         """Logits of uint8 images [n, 32, 32, 3], as float32 [n, classes]."""
         graphdef, params = nnx.split(self.model, nnx.Param)
         pixels = Pixels(jnp.asarray(self.run.shift), jnp.asarray(self.run.scale))
+        return _logits(graphdef, params, pixels, jnp.asarray(images))
 
-        @jax.jit
-        def compute(params: Any, images: Array) -> Array:
-            def forward(batch: Array) -> Array:
-                return nnx.merge(graphdef, params)(pixels.inputs(batch)).astype(jnp.float32)
 
-            return in_batches(forward, images)
+@functools.partial(jax.jit, static_argnums=0)
+def _logits(graphdef: nnx.GraphDef, params: Any, pixels: Pixels, images: Array) -> Array:
+    def forward(batch: Array) -> Array:
+        return nnx.merge(graphdef, params)(pixels.inputs(batch)).astype(jnp.float32)
 
-        return compute(params, jnp.asarray(images))
+    return in_batches(forward, images)
 
 
 def load_trained(folder: str | Path, *, activation: str | Callable | None = None) -> Trained:

@@ -1,5 +1,6 @@
 """The training loop: epochs on the device, a checkpoint after each, and a clean end whatever happens."""
 
+import contextlib
 import functools
 import sys
 import threading
@@ -17,7 +18,7 @@ from tqdm import tqdm
 from jaxact.errors import InputError
 from jaxact.training import checkpoint
 from jaxact.training.config import TrainConfig, make_optimizer
-from jaxact.training.data import Dataset, load_dataset
+from jaxact.training.data import Dataset, check_dataset, load_dataset
 from jaxact.training.interrupt import Interrupted, deferred_signals
 from jaxact.training.lenet import LeNet5
 from jaxact.training.run import Run, load_run, pixel_scaling, restore
@@ -110,6 +111,7 @@ def fit(
     if earlier:
         _check_resumable(earlier.config, config)
     dataset = dataset or load_dataset(config.dataset, data_dir=config.data_dir, progress=progress)
+    check_dataset(dataset)
     sizes = len(dataset.train_labels), len(dataset.test_labels)
     if earlier and earlier.images != sizes:
         raise InputError(
@@ -119,7 +121,7 @@ def fit(
     folder = earlier.folder if earlier else Path(config.out) if config.out else None
     run = Run(folder, config, tuple(dataset.classes), shift, scale, sizes) if folder else None
     pixels = Pixels(jnp.asarray(shift), jnp.asarray(scale))
-    with deferred_signals() as stopping:  # from here on there is a folder to leave intact
+    with deferred_signals() as stopping, run.locked() if run else contextlib.nullcontext():
         if run and not earlier:
             run.create()
         elif run and earlier and config.epochs > earlier.config.epochs:

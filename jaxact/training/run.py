@@ -1,11 +1,12 @@
 """The run folder: options, metrics, curves and checkpoints of one training run."""
 
+import contextlib
 import dataclasses
 import importlib.metadata
 import importlib.util
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,11 @@ from jaxact.errors import InputError
 from jaxact.training import checkpoint
 from jaxact.training.config import TrainConfig
 from jaxact.training.data import Dataset
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 PACKAGES = ("jaxact", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
@@ -56,21 +62,37 @@ class Run:
         """File with one JSON object an epoch."""
         return self.folder / "metrics.jsonl"
 
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Makes the folder, and keeps other processes from training in it.
+
+        Raises:
+          InputError: if another process does so now.
+          OSError: if it cannot be written.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "lock").open("a") as file:
+            if fcntl is not None:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # it ends with the process, however that ends
+                except BlockingIOError:
+                    raise InputError(
+                        f"another process is training in {self.folder}; wait for it or stop it"
+                    ) from None
+            yield
+
     def create(self) -> None:
-        """Makes the folder and writes config.json.
+        """Writes config.json into the folder, which `locked` made.
 
         Raises:
           InputError: if a run is there already.
           OSError: if it cannot be written.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        try:
-            (self.folder / "config.json").touch(exist_ok=False)  # of two runs that start at once, one gets it
-        except FileExistsError:
+        if (self.folder / "config.json").exists():
             raise InputError(
                 f"{self.folder} holds a run already; go on with `jaxact train --resume {self.folder}`,"
                 " or choose another --out"
-            ) from None
+            )
         self.write_config()
 
     def write_config(self) -> None:
@@ -107,19 +129,25 @@ def pixel_scaling(config: TrainConfig, dataset: Dataset) -> tuple[tuple, tuple]:
     """Shift and scale of each channel, for the ``pixels`` of a configuration."""
     if config.pixels == "standardized":
         channels = dataset.train_images.reshape(-1, 3)
-        mean, deviation = channels.mean(axis=0), channels.std(axis=0)
+        shares = np.stack([np.bincount(c, minlength=256) for c in channels.T]) / len(channels)  # exact, and small
+        mean = shares @ np.arange(256)
+        deviation = np.sqrt((shares * (np.arange(256) - mean[:, None]) ** 2).sum(axis=1))
         return tuple(mean.tolist()), tuple((1 / np.maximum(deviation, 1)).tolist())
     return (0.0,) * 3, (1 / 255 if config.pixels == "unit" else 1.0,) * 3
 
 
-def default_folder(config: TrainConfig, root: str | Path = "runs") -> Path:
-    """A folder that is not there yet, named after the data set and the activation."""
+def claim_folder(config: TrainConfig, root: str | Path = "runs") -> Path:
+    """Makes a new folder named after the data set and the activation, and a number."""
     activation = re.sub(r"[^\w.]+", "-", str(config.to_dict()["activation"])).strip("-")
     dataset = re.sub(r"[^\w.]+", "-", config.dataset)
     number = 1
-    while (folder := Path(root) / f"{dataset}-{activation}-{number}").exists():
-        number += 1
-    return folder
+    while True:
+        folder = Path(root) / f"{dataset}-{activation}-{number}"
+        try:
+            folder.mkdir(parents=True)
+            return folder
+        except FileExistsError:
+            number += 1
 
 
 def load_run(folder: str | Path, *, activation: str | Callable | None = None) -> Run:

@@ -63,7 +63,9 @@ class Programs(NamedTuple):
 def initial_state(params: Any, optimizer: optax.GradientTransformation, key: Array) -> TrainState:
     """The state before the first step."""
     counts = jnp.array([0, 0, -1], jnp.int32)  # each taken apart is a buffer of its own, as donation needs
-    return TrainState(params, optimizer.init(params), key, counts[0], jnp.zeros(()), counts[1], counts[2])
+    return TrainState(
+        params, optimizer.init(params), key, counts[0], jnp.zeros((), jnp.float32), counts[1], counts[2]
+    )
 
 
 def start_epoch(state: TrainState) -> TrainState:
@@ -129,7 +131,7 @@ def make_programs(
     def losses(params: Any, batch: Array, labels: Array) -> tuple[Array, Array]:
         logits = nnx.merge(graphdef, params)(pixels.inputs(batch)).astype(jnp.float32)
         # The one-hot form: the gradient of a gather is a scatter, which is slow on a CPU.
-        targets = jax.nn.one_hot(labels, logits.shape[-1])
+        targets = jax.nn.one_hot(labels, logits.shape[-1], dtype=jnp.float32)
         return optax.softmax_cross_entropy(logits, targets), logits.argmax(-1).astype(jnp.int32)
 
     def step(state: TrainState, data: Array, labels: Array, order: Array) -> TrainState:
