@@ -358,3 +358,12 @@ def test_training_is_silent_on_stderr(tmp_path):
     result = process("train", "--epochs", "1", "--batch-size", "32", "--pixels", "unit", "--json", cwd=tmp_path)
     assert (result.returncode, result.stderr) == (0, "")
     assert json.loads(result.stdout)["epoch"] == 1
+
+
+def test_show_gives_the_parameters_in_use(call):
+    _, out, _ = call("show", "leaky_relu(0.3)", "--at", "-1", "--json")
+    shown = json.loads(out)
+    assert shown["parameters"] == {"negative_slope": 0.3}
+    assert shown["f"] == pytest.approx([-0.3])
+    assert "are those of the default parameters" in call("show", "leaky_relu(0.3)")[1]
+    assert "are those of the default parameters" not in call("show", "LeakyReLU")[1]

@@ -1,5 +1,7 @@
 """derivative: any callable, any shape, orders one to four."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import mpmath
@@ -76,7 +78,7 @@ def test_keeps_the_dtype(dtype):
 def test_under_transformations():
     x = jnp.linspace(-2, 2, 6).reshape(2, 3)
     slope, second = derivative(jaxact.tanh), derivative(jaxact.tanh, 2)(x)
-    close = lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-7)  # noqa: E731
+    close = functools.partial(np.testing.assert_allclose, rtol=1e-6, atol=1e-7)
     close(jax.jit(slope)(x), slope(x))
     close(jax.vmap(slope)(x), slope(x))
     close(jax.grad(lambda x: slope(x).sum())(x), second)

@@ -341,7 +341,10 @@ def same_as(folder, digits):
 def test_kill_9(digits, tmp_path):
     """Three times: at a random moment of the first epochs, and twice as soon as a save has begun."""
     folder = tmp_path / "run"
-    saving = lambda: list((folder / "checkpoints").glob("*tmp*"))  # noqa: E731
+
+    def saving():
+        return list((folder / "checkpoints").glob("*tmp*"))
+
     options = [*DIGITS, "--out", str(folder)]
     somewhere = random.Random().uniform(0, 0.5)
     for condition, delay in (((folder / "checkpoints").exists, somewhere), (saving, 0), (saving, 0.005)):

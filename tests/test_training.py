@@ -17,7 +17,7 @@ from toy import bits, metrics, timeless, toy
 from jaxact import InputError, LeNet5
 from jaxact.training import OPTIMIZERS, DivergedError, TrainConfig, evaluate, fit, load_trained, loop
 from jaxact.training.config import make_optimizer, make_schedule
-from jaxact.training.run import pixel_scaling
+from jaxact.training.run import claim_folder, pixel_scaling
 from jaxact.training.step import Pixels, in_batches, initial_state, make_programs, shift_and_mirror
 
 TOY = TrainConfig(epochs=2, batch_size=32, pixels="unit")
@@ -371,7 +371,10 @@ def test_bar_is_for_terminals(data, monkeypatch):
 
 def test_loss_that_is_not_finite(data, tmp_path, monkeypatch):
     """The optimizer breaks in the third step of the second epoch; the fourth sees it."""
-    rate = lambda step: jnp.where(step == 9, jnp.nan, 1e-3)  # noqa: E731
+
+    def rate(step):
+        return jnp.where(step == 9, jnp.nan, 1e-3)
+
     monkeypatch.setattr(loop, "make_optimizer", lambda config, steps: optax.sgd(rate))
     config = dataclasses.replace(TOY, optimizer="sgd", out=tmp_path)
     with pytest.raises(
@@ -402,3 +405,21 @@ def test_data_that_are_no_data_set(field):
     data = toy()
     with pytest.raises(InputError, match=message):
         fit(TrainConfig(epochs=1), dataset=data._replace(**{field: change(data)}))
+
+
+def test_every_start_gets_a_folder_of_its_own(tmp_path):
+    config = TrainConfig(activation="leaky_relu(0.2)")
+    folders = [claim_folder(config, tmp_path) for _ in range(3)]
+    assert [f.name for f in folders] == [f"digits-leaky_relu-negative_slope-0.2-{i}" for i in (1, 2, 3)]
+    assert all(f.is_dir() for f in folders)
+
+
+def test_state_is_the_same_in_float64_mode():
+    """So that a run goes on, and is evaluated, whatever JAX_ENABLE_X64 says."""
+    types = []
+    for wide in (False, True):
+        with jax.enable_x64(wide):
+            params = {"w": jnp.zeros(3, jnp.float32)}
+            state = initial_state(params, make_optimizer(TrainConfig(), 10), jax.random.key(0))
+            types.append([(leaf.dtype, leaf.shape) for leaf in jax.tree.leaves(state)])
+    assert types[0] == types[1]

@@ -81,7 +81,7 @@ def load_trained(folder: str | Path, *, activation: str | Callable | None = None
       activation: the function that the run was trained with, needed if it is not one of jaxact's.
 
     Raises:
-      InputError: if the folder holds no run, or a run without a checkpoint.
+      InputError: if the folder holds no run, or a run without a checkpoint that can be read.
     """
     run = load_run(folder, activation=activation)
     model = nnx.eval_shape(lambda: build_model(run.config, len(run.classes)))  # its parameters are loaded
