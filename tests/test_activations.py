@@ -265,7 +265,7 @@ def test_plain_function_with_a_full_docstring(name):
     "module",
     sorted(
         {row.function.__module__ for row in jaxact.ACTIVATIONS.values()}
-        | {"jaxact.catalog", "jaxact.analysis.derivatives", "jaxact.training.data"}
+        | {"jaxact.catalog.specs", "jaxact.analysis.derivatives", "jaxact.training.data"}
     ),
 )
 def test_examples_in_docstrings(module):

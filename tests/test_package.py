@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "errors": set(),
     "atomic": set(),
     "activations": {"activations"},
-    "catalog": {"activations", "errors"},
+    "catalog": {"catalog", "activations", "errors"},
     "analysis": {"analysis", "activations", "errors"},
     "diagnosis": {"diagnosis", "analysis", "errors"},
     "training": {"training", "catalog", "activations", "errors", "atomic", "plotting"},  # a run keeps its curves

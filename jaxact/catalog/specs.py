@@ -1,4 +1,4 @@
-"""The one table of facts about the activations, and the way from a name to a function and back."""
+"""The way from a name to a function and back."""
 
 import ast
 import dataclasses
@@ -15,119 +15,10 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxact.activations import elementary, rectifiers, self_gated, shrinkage, sigmoidal, soft_rectifiers
+from jaxact.activations import elementary
+from jaxact.catalog.activation import Activation
+from jaxact.catalog.table import ACTIVATIONS
 from jaxact.errors import InputError, shown
-
-INF = float("inf")
-
-
-@dataclasses.dataclass(frozen=True)
-class Activation:
-    """Facts about one activation, for its default parameters.
-
-    Attributes:
-      name: canonical name.
-      function: the pure function, array in, array out.
-      formula: the value as a Python expression in ``x`` and the parameters, over exp, log, tanh, erf and sqrt.
-      range: infimum and supremum of the values.
-      monotone: whether the function never decreases (so that it commutes with max-pooling).
-      kinks: inputs at which the function is not differentiable.
-      derivative_at_0: what `jax.grad` gives at 0.
-      paper: where it was introduced, or None for what is older than the field.
-      aliases: other names that `get` takes.
-      domain: the inputs that have a real value.
-    """
-
-    name: str
-    function: Callable[..., Array]
-    formula: str
-    range: tuple[float, float]
-    monotone: bool
-    kinks: tuple[float, ...]
-    derivative_at_0: float
-    paper: str | None
-    aliases: tuple[str, ...] = ()
-    domain: tuple[float, float] = (-INF, INF)
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """Names of the parameters after ``x``, with their defaults."""
-        (_, *rest) = inspect.signature(self.function).parameters.values()
-        return {p.name: p.default for p in rest}
-
-
-_DONOHO = "Donoho & Johnstone 1994"
-_HOWARD = "Howard et al. 2019, arXiv:1905.02244"
-
-# fmt: off
-_ROWS = (
-    # name, function, formula,
-    #     range, monotone, kinks, derivative at 0, paper, aliases
-    Activation("identity", elementary.identity, "x",
-               (-INF, INF), True, (), 1, None, ("linear",)),
-    Activation("exp", elementary.exp, "exp(x)",
-               (0, INF), True, (), 1, None, ("exponential",)),
-    Activation("log1mexp", elementary.log1mexp, "log(1 - exp(-x))",
-               (-INF, 0), True, (), INF, "Mächler 2012", domain=(0, INF)),
-    Activation("sigmoid", sigmoidal.sigmoid, "1 / (1 + exp(-x))",
-               (0, 1), True, (), 0.25, None, ("logistic", "expit")),
-    Activation("tanh", sigmoidal.tanh, "tanh(x)",
-               (-1, 1), True, (), 1, None),
-    Activation("erf", sigmoidal.erf, "erf(x)",
-               (-1, 1), True, (), 1.1283791670955126, None),
-    Activation("soft_sign", sigmoidal.soft_sign, "x / (1 + abs(x))",
-               (-1, 1), True, (), 1, "Bergstra et al. 2009"),
-    Activation("hard_tanh", sigmoidal.hard_tanh, "min(max(x, -1), 1)",
-               (-1, 1), True, (-1, 1), 1, "Collobert 2004"),
-    Activation("hard_sigmoid", sigmoidal.hard_sigmoid, "min(max(x + 3, 0), 6) / 6",
-               (0, 1), True, (-3, 3), 1 / 6, _HOWARD),
-    Activation("sparse_sigmoid", sigmoidal.sparse_sigmoid, "min(max(x + 1, 0), 2) / 2",
-               (0, 1), True, (-1, 1), 0.5, "Martins & Astudillo 2016, arXiv:1602.02068"),
-    Activation("relu", rectifiers.relu, "max(x, 0)",
-               (0, INF), True, (0,), 0, "Nair & Hinton 2010"),
-    Activation("relu6", rectifiers.relu6, "min(max(x, 0), 6)",
-               (0, 6), True, (0, 6), 0, "Krizhevsky 2010"),
-    Activation("leaky_relu", rectifiers.leaky_relu, "x if x >= 0 else negative_slope * x",
-               (-INF, INF), True, (0,), 1, "Maas et al. 2013", ("lrelu",)),
-    Activation("elu", rectifiers.elu, "x if x > 0 else alpha * (exp(x) - 1)",
-               (-1, INF), True, (), 1, "Clevert et al. 2015, arXiv:1511.07289"),
-    Activation("celu", rectifiers.celu, "x if x > 0 else alpha * (exp(x / alpha) - 1)",
-               (-1, INF), True, (), 1, "Barron 2017, arXiv:1704.07483"),
-    Activation("selu", rectifiers.selu,
-               "1.0507009873554805 * (x if x > 0 else 1.6732632423543772 * (exp(x) - 1))",
-               (-1.7580993408473768, INF), True, (0,), 1.7580993408473768,
-               "Klambauer et al. 2017, arXiv:1706.02515"),
-    Activation("softplus", soft_rectifiers.softplus, "log(1 + exp(x))",
-               (0, INF), True, (), 0.5, "Dugas et al. 2001", ("soft_relu",)),
-    Activation("log_sigmoid", soft_rectifiers.log_sigmoid, "-log(1 + exp(-x))",
-               (-INF, 0), True, (), 0.5, None),
-    Activation("squareplus", soft_rectifiers.squareplus, "(x + sqrt(x * x + b)) / 2",
-               (0, INF), True, (), 0.5, "Barron 2021, arXiv:2112.11687"),
-    Activation("sparse_plus", soft_rectifiers.sparse_plus, "0 if x <= -1 else x if x >= 1 else (x + 1)**2 / 4",
-               (0, INF), True, (), 0.5, "Blondel et al. 2019, arXiv:1901.02324"),
-    Activation("silu", self_gated.silu, "x / (1 + exp(-x))",
-               (-0.2784645427610738, INF), False, (), 0.5, "Elfwing et al. 2017, arXiv:1702.03118", ("swish",)),
-    Activation("gelu", self_gated.gelu,
-               "x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x**3))) / 2 if approximate"
-               " else x * (1 + erf(x / sqrt(2))) / 2",
-               (-0.17004075057125412, INF), False, (), 0.5, "Hendrycks & Gimpel 2016, arXiv:1606.08415"),
-    Activation("mish", self_gated.mish, "x * tanh(log(1 + exp(x)))",
-               (-0.3088434130172504, INF), False, (), 0.6, "Misra 2019, arXiv:1908.08681"),
-    Activation("hard_silu", self_gated.hard_silu, "x * min(max(x + 3, 0), 6) / 6",
-               (-0.375, INF), False, (-3, 3), 0.5, _HOWARD, ("hard_swish",)),
-    Activation("hard_shrink", shrinkage.hard_shrink, "0 if abs(x) <= threshold else x",
-               (-INF, INF), True, (-0.5, 0.5), 0, _DONOHO),
-    Activation("soft_shrink", shrinkage.soft_shrink, "max(x - threshold, 0) + min(x + threshold, 0)",
-               (-INF, INF), True, (-0.5, 0.5), 0, _DONOHO),
-    Activation("tanh_shrink", shrinkage.tanh_shrink, "x - tanh(x)",
-               (-INF, INF), True, (), 0, None),
-    Activation("threshold", shrinkage.threshold, "x if x > threshold else default_value",
-               (0, INF), True, (1,), 0, "Konda et al. 2014, arXiv:1402.3337"),
-)
-# fmt: on
-
-ACTIVATIONS: Mapping[str, Activation] = MappingProxyType({row.name: row for row in _ROWS})
-"""Every activation by its canonical name."""
 
 
 def _key(name: str) -> str:
@@ -136,7 +27,7 @@ def _key(name: str) -> str:
 
 
 _NAMES: dict[str, tuple[Activation, dict[str, Any]]]
-_NAMES = {alias: (row, {}) for row in _ROWS for alias in (row.name, *row.aliases)}
+_NAMES = {alias: (row, {}) for row in ACTIVATIONS.values() for alias in (row.name, *row.aliases)}
 _NAMES |= {f"gelu_{form}": (ACTIVATIONS["gelu"], {"approximate": form == "tanh"}) for form in ("tanh", "erf")}
 _BY_KEY = {_key(name): found for name, found in _NAMES.items()}
 
@@ -264,7 +155,7 @@ def find(fn: Callable) -> Activation | None:
     """The row of the table that ``fn`` belongs to, or None if it is not one of jaxact's."""
     if isinstance(fn, Configured):
         return ACTIVATIONS[fn.name]
-    return next((row for row in _ROWS if row.function is fn), None)
+    return next((row for row in ACTIVATIONS.values() if row.function is fn), None)
 
 
 def is_monotone(fn: Callable) -> bool:

@@ -1,0 +1,1 @@
+"""The laws of activations as tools: true values, measured errors, and checks for anybody's function."""
