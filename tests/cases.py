@@ -10,7 +10,10 @@ import jaxact
 
 mpmath.mp.dps = 400  # 1 + erf(-18.7) has lost 150
 
-_NAMES = {name: getattr(mpmath, name) for name in ("exp", "log", "tanh", "erf", "sqrt", "pi")}
+_NAMES = {
+    name: getattr(mpmath, name)
+    for name in ("exp", "log", "tanh", "erf", "erfc", "sqrt", "pi", "sin", "cos", "atan", "asinh")
+}
 
 # Inputs on which every function is smooth; kinks and limits have tables of their own.
 MAGNITUDES = [

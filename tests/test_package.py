@@ -17,16 +17,19 @@ ROOT = Path(jaxact.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 HEAVY = {
     *("flax", "optax", "orbax", "matplotlib", "tensorflow", "tensorflow_datasets", "sklearn", "PIL"),
-    *("tyro", "rich", "tqdm", "tensorboardX"),
+    *("tyro", "rich", "tqdm", "tensorboardX", "flint", "torch", "keras"),
 }
 
 # Who may import what of jaxact, lowest first. The rest (layers, plotting, doors) may import all.
 MAY_IMPORT = {
     "errors": set(),
     "atomic": set(),
-    "activations": {"activations"},
+    "activations": {"activations", "errors"},
     "catalog": {"catalog", "activations", "errors"},
     "analysis": {"analysis", "activations", "errors"},
+    "learnable": {"learnable", "activations", "errors"},
+    "layers": {"layers", "learnable", "activations", "errors"},
+    "testing": {"testing", "analysis", "catalog", "activations", "errors"},
     "diagnosis": {"diagnosis", "analysis", "errors"},
     "training": {"training", "catalog", "activations", "errors", "atomic", "plotting"},  # a run keeps its curves
     "plotting": {"errors", "atomic"},
@@ -69,9 +72,11 @@ def test_import_loads_jax_and_nothing_heavier(code):
     loaded = loaded_by(code)
     assert {"jax", "jaxact", "jaxact.catalog"} <= loaded
     assert not loaded & HEAVY
-    assert not {module for module in loaded if part_of(module) in {"training", "plotting", "cli", "diagnosis"}} & {
-        module for module in loaded if module.startswith("jaxact.")
-    }
+    assert not {
+        module
+        for module in loaded
+        if part_of(module) in {"training", "plotting", "cli", "diagnosis", "layers", "testing"}
+    } & {module for module in loaded if module.startswith("jaxact.")}
 
 
 @pytest.mark.parametrize("path", FILES, ids=module_of)

@@ -1,24 +1,20 @@
-"""The one coercion rule, and the accurate building blocks that the families share.
-
-Why blocks of our own: JAX differentiates ``tanh`` as ``1 - tanh(x)**2``, ``logistic`` as ``s * (1 - s)`` and
-``expm1`` as ``expm1(x) + 1``. In the tails the subtraction leaves nothing, so the gradient is 0 where its true
-value is an ordinary number. Each block here carries its derivative in a closed form without that subtraction.
-"""
+"""The one coercion rule, and the one way to give a function its derivatives."""
 
 import functools
 import inspect
-import math
+import operator
 from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array, lax
+from jax import Array
+from jax.custom_derivatives import SymbolicZero
+from jax.extend.core.primitives import convert_element_type_p
 from jax.typing import ArrayLike
 
 P = ParamSpec("P")
-Formula = Callable[[Array], Array]
 
 
 def as_inexact(x: Any, name: str = "x") -> Array:
@@ -71,6 +67,9 @@ def elementwise(formula: Callable[Concatenate[Array, P], Array]) -> Callable[Con
         wide = dtype if jnp.finfo(dtype).bits >= 32 else jnp.float32
         given = {key: p if p.weak_type or p.dtype == wide else p.astype(wide) for key, p in given.items()}
         y = plain(x if x.dtype == wide else x.astype(wide), **parameters | given)
+        if x.weak_type and all(p.weak_type for p in given.values()):
+            # Weak again, as Python numbers are: no function of JAX does that, only its primitive.
+            return convert_element_type_p.bind(y, new_dtype=np.dtype(dtype), weak_type=True, sharding=None)
         return y if y.dtype == dtype else y.astype(dtype)
 
     jitted = jax.jit(compute, static_argnames=switches)
@@ -93,29 +92,39 @@ def elementwise(formula: Callable[Concatenate[Array, P], Array]) -> Callable[Con
     return activation
 
 
-def with_derivative(slope: Formula) -> Callable[[Formula], Formula]:
-    """Decorator: gives a function of one array the derivative ``slope``.
+def with_derivative(
+    *slopes: Callable[..., Array] | None,
+) -> Callable[[Callable[..., Array]], Callable[..., Array]]:
+    """Decorator: gives a function its partial derivatives, one function for each argument.
 
-    The rule is a `jax.custom_jvp` whose tangent is one product, so forward and reverse mode and every higher
-    order work, and the second derivative is that of ``slope``.
+    The rule is a `jax.custom_jvp` whose tangent is a sum of products, so forward and reverse mode and every higher
+    order work, and the second derivative is that of the slopes. An argument that is not differentiated costs
+    nothing.
+
+    Args:
+      slopes: derivative by each argument, a function of all of them; None leaves it to JAX.
     """
 
-    def decorate(f: Formula) -> Formula:
+    def decorate(f: Callable[..., Array]) -> Callable[..., Array]:
         rule = jax.custom_jvp(f)
 
-        @rule.defjvp
-        def _(primals, tangents):
-            (x,), (x_dot,) = primals, tangents
-            return rule(x), slope(x) * x_dot
+        def term(i, primals, tangent):
+            slope = slopes[i]
+            if slope is not None:
+                return slope(*primals) * tangent
+            by_one = lambda a: f(*primals[:i], a, *primals[i + 1 :])  # noqa: E731
+            return jax.jvp(by_one, (primals[i],), (tangent,))[1]
 
-        return rule
+        def jvp(primals, tangents):
+            value = rule(*primals)
+            moving = [i for i, tangent in enumerate(tangents) if not isinstance(tangent, SymbolicZero)]
+            terms = [term(i, primals, tangents[i]) for i in moving]
+            return value, functools.reduce(operator.add, terms) if terms else jnp.zeros_like(value)
+
+        rule.defjvp(jvp, symbolic_zeros=True)
+        return functools.wraps(f)(lambda *args: rule(*args))
 
     return decorate
-
-
-def decay(x: Array) -> Array:
-    r""":math:`e^{-|x|}`, in (0, 1]: never overflows; at 0 differentiated as :math:`e^{x}`."""
-    return jnp.exp(jnp.where(x > 0, -x, x))
 
 
 def finite(x: Array) -> Array:
@@ -124,80 +133,12 @@ def finite(x: Array) -> Array:
     return jnp.where(x > limit, limit, jnp.where(x < -limit, -limit, x))
 
 
-def _sech2_slope(x: Array) -> Array:
-    return -2 * sech2(x) * tanh(x)
+def downscale(x: Array) -> Array:
+    """A power of two by which large inputs are multiplied, so that their squares do not overflow; else 1."""
+    large, scale = (1e9, 2.0**-65) if x.dtype == jnp.float32 else (1e77, 2.0**-520)
+    return jnp.where(jnp.abs(x) > large, scale, 1.0).astype(x.dtype)
 
 
-@with_derivative(_sech2_slope)
-def sech2(x: Array) -> Array:
-    r""":math:`1/\cosh^2 x`, the derivative of tanh, without ``1 - tanh(x)**2``."""
-    t = decay(x)
-    return jnp.square(2 * t / (1 + t * t))
-
-
-@with_derivative(sech2)
-def tanh(x: Array) -> Array:
-    """Hyperbolic tangent; its derivative is `sech2`."""
-    return jnp.tanh(x)
-
-
-@with_derivative(lambda x: sech2(x / 2) / 4)
-def sigmoid(x: Array) -> Array:
-    r""":math:`1/(1+e^{-x})`; its derivative is :math:`\mathrm{sech}^2(x/2)/4`."""
-    return lax.logistic(x)
-
-
-@with_derivative(sigmoid)
-def softplus(x: Array) -> Array:
-    r""":math:`\log(1+e^x)` with one exponential; its derivative is the sigmoid."""
-    return jnp.where(x > 0, x, 0) + jnp.log1p(decay(x))
-
-
-@with_derivative(jnp.exp)
-def expm1(x: Array) -> Array:
-    """``exp(x) - 1``; its derivative is ``exp(x)``."""
-    return jnp.expm1(x)
-
-
-def _exp_minus_square(x: Array, scale: float) -> Array:
-    """``exp(-scale * x * x)`` for a scale of 1 or 1/2.
-
-    The rounding error of ``x * x`` would be magnified by the exponent; the square of the leading bits of ``x`` is
-    exact, and the small remainder is a factor of its own.
-    """
-    x = jnp.clip(x, -60, 60)  # exp(-1800) is 0 in every dtype
-    lead = lax.reduce_precision(x, exponent_bits=11, mantissa_bits=11 if x.dtype == jnp.float32 else 25)
-    head = jnp.exp(-scale * lead * lead)
-    return head + head * jnp.expm1(scale * (lead - x) * (lead + x))  # XLA would rejoin exp(a) * exp(b)
-
-
-def _gaussian_slope(x: Array) -> Array:
-    return -2 * (finite(x) * gaussian(x))
-
-
-@with_derivative(_gaussian_slope)
-def gaussian(x: Array) -> Array:
-    r""":math:`e^{-x^2}`."""
-    return _exp_minus_square(x, 1.0)
-
-
-def _normal_pdf_slope(x: Array) -> Array:
-    return -(finite(x) * normal_pdf(x))
-
-
-@with_derivative(_normal_pdf_slope)
-def normal_pdf(x: Array) -> Array:
-    r"""Density of the standard normal, :math:`e^{-x^2/2}/\sqrt{2\pi}`."""
-    return _exp_minus_square(x, 0.5) / math.sqrt(2 * math.pi)
-
-
-@with_derivative(lambda x: 2 / math.sqrt(math.pi) * gaussian(x))
-def erf(x: Array) -> Array:
-    r"""Error function; its derivative is :math:`2e^{-x^2}/\sqrt\pi`."""
-    return lax.erf(x)
-
-
-@with_derivative(normal_pdf)
-def normal_cdf(x: Array) -> Array:
-    r"""Distribution function of the standard normal, by erfc so that the left tail is kept."""
-    return lax.erfc(-x / math.sqrt(2)) / 2
+def like(x: Array, *parameters: ArrayLike) -> list[Array]:
+    """Parameters as arrays of the dtype of ``x``."""
+    return [jnp.asarray(p, x.dtype) for p in parameters]

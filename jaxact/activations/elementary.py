@@ -5,8 +5,8 @@ import math
 import jax.numpy as jnp
 from jax import Array
 
-from jaxact.activations import _numerics
-from jaxact.activations._numerics import elementwise
+from jaxact.activations._exponential import expm1, log1p_unit
+from jaxact.activations._numerics import elementwise, with_derivative
 
 
 @elementwise
@@ -51,22 +51,21 @@ def exp(x: Array) -> Array:
     return jnp.exp(x)
 
 
-def _reciprocal_expm1_slope(x: Array) -> Array:
-    s = _reciprocal_expm1(x)
-    return -s * (1 + s)
+def _log1mexp_curvature(x: Array) -> Array:
+    r = 1 / expm1(-x)
+    return -(jnp.exp(-x) * r) * r  # XLA makes t / m / m into t / (m * m), which overflows
 
 
-@_numerics.with_derivative(_reciprocal_expm1_slope)
-def _reciprocal_expm1(x: Array) -> Array:
-    return jnp.where(x < 0, jnp.nan, 1 / jnp.expm1(x))
+@with_derivative(_log1mexp_curvature)
+def _log1mexp_slope(x: Array) -> Array:
+    return jnp.where(x == 0, jnp.inf, -jnp.exp(-x) / expm1(-x))
 
 
-@_numerics.with_derivative(_reciprocal_expm1)
+@with_derivative(_log1mexp_slope)
 def _log1mexp(x: Array) -> Array:
     small = x < math.log(2)
-    return jnp.where(
-        small, jnp.log(-jnp.expm1(jnp.where(small, -x, -1))), jnp.log1p(-jnp.exp(jnp.where(small, -1, -x)))
-    )
+    m, t = expm1(jnp.where(small, -x, -1)), jnp.exp(jnp.where(small, -1, -x))
+    return jnp.where(x < 0, jnp.nan, jnp.where(small, jnp.log(-m), log1p_unit(-t)))
 
 
 @elementwise

@@ -1,14 +1,10 @@
-"""Functions that are linear at one end and flat, or nearly so, at the other: relu, elu and their relatives."""
+"""Functions that are piecewise linear or quadratic: relu and its relatives."""
 
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxact.activations import _numerics
 from jaxact.activations._numerics import elementwise
-
-SELU_ALPHA = 1.6732632423543772848170429916717
-SELU_SCALE = 1.0507009873554804934193349852946
 
 
 @elementwise
@@ -91,89 +87,172 @@ def leaky_relu(x: Array, negative_slope: ArrayLike = 1e-2) -> Array:
     return jnp.where(x >= 0, x, negative_slope * x)
 
 
-def _exponential_tail(x: Array) -> Array:
-    """``exp(x) - 1`` for negative ``x``, and 0 for the others."""
-    return _numerics.expm1(jnp.where(x > 0, 0, x))
-
-
 @elementwise
-def elu(x: Array, alpha: ArrayLike = 1.0) -> Array:
-    r"""Exponential linear unit.
+def prelu(x: Array, negative_slope: ArrayLike = 0.25) -> Array:
+    r"""Leaky relu with a slope that is learned.
 
     .. math::
-      \mathrm{elu}(x) = \begin{cases} x, & x > 0 \\ \alpha (e^x - 1), & x \le 0 \end{cases}
+      \mathrm{prelu}(x) = \begin{cases} x, & x \ge 0 \\ a x, & x < 0 \end{cases}
 
-    Smooth for :math:`\alpha = 1`; otherwise a kink at 0, where the derivative is taken to be :math:`\alpha` (as
-    `jax.nn.elu`). Limit :math:`-\alpha` at :math:`-\infty`.
+    Kink at 0, where the derivative is taken to be 1 (as `flax.nnx.PReLU`).
 
     Args:
       x: input, any shape.
-      alpha: :math:`\alpha`, minus the value that is approached on the left.
+      negative_slope: :math:`a`, of any shape that broadcasts against ``x``.
 
     Returns:
-      Array of the shape and dtype of ``x`` (integers give the default float), above -alpha.
+      Array of the shape and dtype of ``x`` (integers give the default float).
 
     Examples:
-      >>> elu(-1.0)
-      Array(-0.63212055, dtype=float32, weak_type=True)
-      >>> jax.grad(elu)(-20.0)  # jax.grad(jax.nn.elu)(-20.0) is 0
-      Array(2.0611537e-09, dtype=float32, weak_type=True)
+      >>> prelu(-1.0)
+      Array(-0.25, dtype=float32, weak_type=True)
 
     References:
-      Clevert, Unterthiner and Hochreiter, "Fast and accurate deep network learning by exponential linear units
-      (ELUs)", 2015, arXiv:1511.07289.
+      He, Zhang, Ren and Sun, "Delving deep into rectifiers: surpassing human-level performance on ImageNet
+      classification", 2015, arXiv:1502.01852.
     """
-    return jnp.where(x > 0, x, alpha * _exponential_tail(x))
+    return jnp.where(x >= 0, x, negative_slope * x)
 
 
 @elementwise
-def celu(x: Array, alpha: ArrayLike = 1.0) -> Array:
-    r"""Continuously differentiable exponential linear unit: smooth for every alpha.
+def clipped_relu(x: Array, max_value: ArrayLike = 20.0) -> Array:
+    r"""Rectified linear unit that stops at a given value.
 
     .. math::
-      \mathrm{celu}(x) = \begin{cases} x, & x > 0 \\ \alpha (e^{x/\alpha} - 1), & x \le 0 \end{cases}
+      \mathrm{clipped\_relu}(x) = \min(\max(x, 0), m)
 
-    Limit :math:`-\alpha` at :math:`-\infty`.
+    Kinks at 0 and m, where the derivative is taken to be 0, as for `relu6`.
 
     Args:
       x: input, any shape.
-      alpha: :math:`\alpha > 0`, minus the value that is approached on the left.
+      max_value: :math:`m > 0`.
 
     Returns:
-      Array of the shape and dtype of ``x`` (integers give the default float), above -alpha.
+      Array of the shape and dtype of ``x`` (integers give the default float), in [0, m].
 
     Examples:
-      >>> celu(-1.0, 2.0)
-      Array(-0.78693867, dtype=float32, weak_type=True)
+      >>> clipped_relu(jnp.array([-1.0, 3.0, 30.0]))
+      Array([ 0.,  3., 20.], dtype=float32)
 
     References:
-      Barron, "Continuously differentiable exponential linear units", 2017, arXiv:1704.07483.
+      Hannun et al., "Deep Speech: scaling up end-to-end speech recognition", 2014, arXiv:1412.5567.
     """
-    return jnp.where(x > 0, x, alpha * _exponential_tail(x / alpha))
+    return jnp.where(x <= 0, 0, jnp.where(x >= max_value, max_value, x))
 
 
 @elementwise
-def selu(x: Array) -> Array:
-    r"""Scaled exponential linear unit: keeps a standard normal at mean 0 and variance 1.
+def thresholded_relu(x: Array, theta: ArrayLike = 1.0) -> Array:
+    r"""Passes inputs above a threshold and drops the others.
 
     .. math::
-      \mathrm{selu}(x) = \lambda \begin{cases} x, & x > 0 \\ \alpha (e^x - 1), & x \le 0 \end{cases}
+      \mathrm{thresholded\_relu}(x) = \begin{cases} x, & x > \theta \\ 0, & x \le \theta \end{cases}
 
-    with :math:`\lambda = 1.0507009873554805` and :math:`\alpha = 1.6732632423543772`. Kink at 0, where the
-    derivative is taken to be :math:`\lambda\alpha = 1.7581` (as `jax.nn.selu`). Limit :math:`-\lambda\alpha` at
-    :math:`-\infty`.
+    Jumps at :math:`\theta`, where the derivative is taken to be 0.
+
+    Args:
+      x: input, any shape.
+      theta: :math:`\theta \ge 0`.
+
+    Returns:
+      Array of the shape and dtype of ``x`` (integers give the default float).
+
+    Examples:
+      >>> thresholded_relu(jnp.array([0.5, 2.0]))
+      Array([0., 2.], dtype=float32)
+
+    References:
+      Konda, Memisevic and Krueger, "Zero-bias autoencoders and the benefits of co-adapting features", 2014,
+      arXiv:1402.3337.
+    """
+    return jnp.where(x <= theta, 0, x)
+
+
+@elementwise
+def relu_squared(x: Array) -> Array:
+    r"""Square of relu.
+
+    .. math::
+      \mathrm{relu\_squared}(x) = \max(x, 0)^2
+
+    The derivative, 2 relu, is continuous; the second derivative jumps at 0.
+    Limits: 0 at :math:`-\infty`, :math:`\infty` at :math:`+\infty`.
 
     Args:
       x: input, any shape.
 
     Returns:
-      Array of the shape and dtype of ``x`` (integers give the default float), above -1.7581.
+      Array of the shape and dtype of ``x`` (integers give the default float), not negative.
 
     Examples:
-      >>> selu(jnp.array([-1.0, 1.0]))
-      Array([-1.1113307,  1.050701 ], dtype=float32)
+      >>> relu_squared(jnp.array([-1.0, 3.0]))
+      Array([0., 9.], dtype=float32)
 
     References:
-      Klambauer, Unterthiner, Mayr and Hochreiter, "Self-normalizing neural networks", 2017, arXiv:1706.02515.
+      So, Mańke, Liu, Dai, Shazeer and Le, "Primer: searching for efficient transformers for language modeling",
+      2021,
+      arXiv:2109.08668.
     """
-    return SELU_SCALE * jnp.where(x > 0, x, SELU_ALPHA * _exponential_tail(x))
+    return jnp.square(jnp.where(x <= 0, 0, x))
+
+
+@elementwise
+def star_relu(x: Array, scale: ArrayLike = 0.8944271909999159, bias: ArrayLike = -0.4472135954999579) -> Array:
+    r"""Square of relu, scaled and shifted to mean 0 and variance 1 for a standard normal input.
+
+    .. math::
+      \mathrm{star\_relu}(x) = s \max(x, 0)^2 + b
+
+    The defaults are :math:`s = 2/\sqrt 5` and :math:`b = -s/2`. The second derivative jumps at 0. Limits: b at
+    :math:`-\infty`, :math:`\infty` at :math:`+\infty`.
+
+    Args:
+      x: input, any shape.
+      scale: :math:`s`, learned in the paper.
+      bias: :math:`b`, learned in the paper.
+
+    Returns:
+      Array of the shape and dtype of ``x`` (integers give the default float).
+
+    Examples:
+      >>> star_relu(jnp.array([-1.0, 1.0]))
+      Array([-0.4472136,  0.4472136], dtype=float32)
+
+    References:
+      Yu et al., "MetaFormer baselines for vision", 2022, arXiv:2210.13452.
+    """
+    y = jnp.where(x <= 0, 0, x)
+    return (scale * y) * y + bias
+
+
+@elementwise
+def srelu(
+    x: Array, t_right: ArrayLike = 1.0, a_right: ArrayLike = 0.2, t_left: ArrayLike = -1.0, a_left: ArrayLike = 0.2
+) -> Array:
+    r"""S-shaped rectified linear unit: three linear pieces.
+
+    .. math::
+      \mathrm{srelu}(x) = \begin{cases} t_r + a_r (x - t_r), & x \ge t_r \\ x, & t_l < x < t_r \\
+      t_l + a_l (x - t_l), & x \le t_l \end{cases}
+
+    Kinks at :math:`t_l` and :math:`t_r`, where the derivative is taken to be the outer slope.
+
+    Args:
+      x: input, any shape.
+      t_right: :math:`t_r`, all four learned in the paper.
+      a_right: :math:`a_r`.
+      t_left: :math:`t_l \le t_r`.
+      a_left: :math:`a_l`.
+
+    Returns:
+      Array of the shape and dtype of ``x`` (integers give the default float).
+
+    Examples:
+      >>> srelu(jnp.array([-2.0, 0.5, 2.0]))
+      Array([-1.2,  0.5,  1.2], dtype=float32)
+
+    References:
+      Jin, Xu, Feng, Wei, Xiong and Yan, "Deep learning with S-shaped rectified linear activation units", 2015,
+      arXiv:1512.07030.
+    """
+    right, left = t_right + a_right * (x - t_right), t_left + a_left * (x - t_left)
+    return jnp.where(x >= t_right, right, jnp.where(x <= t_left, left, x))

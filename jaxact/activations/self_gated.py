@@ -1,134 +1,30 @@
-"""Functions that are x times a gate of x: silu, gelu, mish and their relatives."""
+"""Functions that are x times a bounded gate of an exponential: mish and its relatives."""
 
-import math
-
-import jax.numpy as jnp
 from jax import Array
 
-from jaxact.activations import _numerics
-from jaxact.activations._numerics import decay, elementwise, finite, with_derivative
+from jaxact.activations._exponential import (
+    log1p_ratio,
+)
+from jaxact.activations._gates import Parts, in_t, self_gated
+from jaxact.activations._numerics import elementwise
+from jaxact.activations._roots import ROOTS, near_root
+
+# Both sides in t = exp(-|x|): on the left g, f' and f'' over t; on the right g, f', and f'' over t.
 
 
-def _silu_slope(x: Array) -> Array:
-    return _numerics.sigmoid(x) + finite(x) * _numerics.sech2(x / 2) / 4
+def _mish_left(x: Array, t: Array) -> Parts:
+    d = (t + 2) * t + 2
+    slope, bend = in_t(x, t, [4, 6, 4, 1], [4, 4, 0, 0]), in_t(x, t, [16, 32, 24, 8], [8, 8, -12, -8])
+    return (t + 2) / d, slope / (d * d), bend / (d * d * d)
 
 
-@with_derivative(_silu_slope)
-def _silu(x: Array) -> Array:
-    # e**x is subnormal, and flushed, before x * e**x is: so each factor takes half the exponent.
-    half = jnp.exp(-jnp.abs(x) / 2)
-    gate = half / (1 + half * half)
-    return jnp.where(x > 0, x / (1 + half * half), finite(x) * half * gate)
+def _mish_right(x: Array, t: Array) -> Parts:
+    d = (2 * t + 2) * t + 1
+    slope, bend = in_t(x, t, [1, 4, 6, 4], [0, 0, 4, 4]), in_t(x, t, [8, 24, 32, 16], [-8, -12, 8, 8])
+    return (2 * t + 1) / d, slope / (d * d), t * bend / (d * d * d)
 
 
-@elementwise
-def silu(x: Array) -> Array:
-    r"""Sigmoid-weighted linear unit, also called swish.
-
-    .. math::
-      \mathrm{silu}(x) = x\,\mathrm{sigmoid}(x) = \frac{x}{1 + e^{-x}}
-
-    Not monotone: minimum -0.2785 at -1.2785. Limits: 0 at :math:`-\infty`, :math:`\infty` at :math:`+\infty`.
-
-    Args:
-      x: input, any shape.
-
-    Returns:
-      Array of the shape and dtype of ``x`` (integers give the default float), at least -0.2785.
-
-    Examples:
-      >>> silu(1.0)
-      Array(0.7310586, dtype=float32, weak_type=True)
-
-    References:
-      Elfwing, Uchibe and Doya, "Sigmoid-weighted linear units for neural network function approximation in
-      reinforcement learning", 2017, arXiv:1702.03118;
-      Ramachandran, Zoph and Le, "Searching for activation functions", 2017, arXiv:1710.05941.
-    """
-    return _silu(x)
-
-
-swish = silu
-
-_GELU_CUBIC = 0.044715  # Hendrycks and Gimpel
-_GELU_SCALE = 2 * math.sqrt(2 / math.pi)
-
-
-def _gelu_tanh_slope(x: Array) -> Array:
-    x = jnp.clip(x, -30.0, 30.0)  # beyond, the derivative is 0 or 1 in every dtype
-    u = _GELU_SCALE * x * (1 + _GELU_CUBIC * x * x)
-    u_slope = _GELU_SCALE * (1 + 3 * _GELU_CUBIC * x * x)
-    return _numerics.sigmoid(u) + x * u_slope * _numerics.sech2(u / 2) / 4
-
-
-@with_derivative(_gelu_tanh_slope)
-def _gelu_tanh(x: Array) -> Array:
-    c = jnp.clip(x, -30.0, 30.0)
-    return jnp.where(x == jnp.inf, x, finite(x) * _numerics.sigmoid(_GELU_SCALE * c * (1 + _GELU_CUBIC * c * c)))
-
-
-def _gelu_erf_slope(x: Array) -> Array:
-    return _numerics.normal_cdf(x) + finite(x) * _numerics.normal_pdf(x)
-
-
-@with_derivative(_gelu_erf_slope)
-def _gelu_erf(x: Array) -> Array:
-    return jnp.where(x == jnp.inf, x, finite(x) * _numerics.normal_cdf(x))
-
-
-@elementwise
-def gelu(x: Array, approximate: bool = True) -> Array:
-    r"""Gaussian error linear unit.
-
-    .. math::
-      \mathrm{gelu}(x) = x\,\Phi(x) = \frac{x}{2} \left(1 + \mathrm{erf}\frac{x}{\sqrt 2}\right)
-      \approx \frac{x}{2} \left(1 + \tanh\left(\sqrt{2/\pi}\,(x + 0.044715 x^3)\right)\right)
-
-    Not monotone: minimum -0.1700 at -0.7525. Limits: 0 at :math:`-\infty`, :math:`\infty` at :math:`+\infty`. The
-    approximation is computed as x sigmoid(2u), for 1 + tanh(u) keeps no digit on the left.
-
-    Args:
-      x: input, any shape.
-      approximate: whether to take the form with tanh, as `jax.nn.gelu` does by default; torch and Keras take the
-        exact one.
-
-    Returns:
-      Array of the shape and dtype of ``x`` (integers give the default float), at least -0.1701.
-
-    Examples:
-      >>> gelu(1.0)
-      Array(0.841192, dtype=float32, weak_type=True)
-      >>> gelu(1.0, approximate=False)
-      Array(0.8413447, dtype=float32, weak_type=True)
-
-    References:
-      Hendrycks and Gimpel, "Gaussian error linear units (GELUs)", 2016, arXiv:1606.08415.
-    """
-    return _gelu_tanh(x) if approximate else _gelu_erf(x)
-
-
-def _mish_gate_slope(x: Array) -> Array:
-    t = decay(x)
-    right = 2 * t / (1 + 2 * t + 2 * t * t)
-    left = 2 / (t * (t + 2) + 2)
-    return (1 + t) * jnp.where(x > 0, right * right, t * left * left)
-
-
-@with_derivative(_mish_gate_slope)
-def _mish_gate(x: Array) -> Array:
-    """``tanh(softplus(x))`` by one exponential."""
-    t = decay(x)
-    n = t * (t + 2)
-    return jnp.where(x > 0, (1 + 2 * t) / (1 + 2 * t + 2 * t * t), n / (n + 2))
-
-
-def _mish_slope(x: Array) -> Array:
-    return _mish_gate(x) + finite(x) * _mish_gate_slope(x)
-
-
-@with_derivative(_mish_slope)
-def _mish(x: Array) -> Array:
-    return jnp.where(x == jnp.inf, x, finite(x) * _mish_gate(x))
+_mish, _, _ = self_gated(_mish_left, _mish_right)
 
 
 @elementwise
@@ -156,32 +52,83 @@ def mish(x: Array) -> Array:
     return _mish(x)
 
 
+def _smish_left(x: Array, t: Array) -> Parts:
+    d = (5 * t + 6) * t + 2
+    bend = in_t(x, t, [16, 96, 216, 216, 80], [8, 24, -12, -72, -40])
+    return (3 * t + 2) / d, in_t(x, t, [4, 18, 28, 15], [4, 12, 8, 0]) / (d * d), bend / (d * d * d)
+
+
+def _smish_right(x: Array, t: Array) -> Parts:
+    d = (2 * t + 6) * t + 5
+    bend = in_t(x, t, [80, 216, 216, 96, 16], [-40, -72, -12, 24, 8])
+    return (2 * t + 3) / d, in_t(x, t, [15, 28, 18, 4], [0, 8, 12, 4]) / (d * d), bend / (d * d * d)
+
+
+_smish, _, _ = self_gated(_smish_left, _smish_right)
+
+
 @elementwise
-def hard_silu(x: Array) -> Array:
-    r"""Piecewise quadratic silu, also called hard swish.
+def smish(x: Array) -> Array:
+    r"""Tanh of the logarithm of one plus the sigmoid as a gate, by one exponential.
 
     .. math::
-      \mathrm{hard\_silu}(x) = x \frac{\min(\max(x + 3, 0), 6)}{6}
+      \mathrm{smish}(x) = x \tanh(\log(1 + \mathrm{sigmoid}(x)))
 
-    Not monotone: minimum -3/8 at -3/2. Kinks at -3 and 3, where the derivative is taken to be 0 and 1 (as
-    `jax.nn.hard_silu`). Limits: 0 at :math:`-\infty`, :math:`\infty` at :math:`+\infty`.
+    Not monotone: minimum -0.2500 at -1.3945. Limits: 0 at :math:`-\infty`, :math:`\infty` at :math:`+\infty`.
+    It approaches the line 0.6 x.
 
     Args:
       x: input, any shape.
 
     Returns:
-      Array of the shape and dtype of ``x`` (integers give the default float), at least -3/8.
+      Array of the shape and dtype of ``x`` (integers give the default float), at least -0.25.
 
     Examples:
-      >>> hard_silu(jnp.array([-4.0, 1.0, 4.0]))
-      Array([-0.       ,  0.6666667,  4.       ], dtype=float32)
+      >>> smish(1.0)
+      Array(0.5, dtype=float32, weak_type=True)
 
     References:
-      Howard et al., "Searching for MobileNetV3", 2019, arXiv:1905.02244.
+      Wang, Ren and Wang, "Smish: a novel activation function for deep learning methods", 2022.
     """
-    inside = jnp.abs(x) < 3
-    c = jnp.where(inside, x, 0)
-    return jnp.where(inside, c * (c + 3) / 6, jnp.where(x <= -3, -0.0, x))
+    return _smish(x)
 
 
-hard_swish = hard_silu
+def _logish_left(x: Array, t: Array) -> Parts:
+    gate = log1p_ratio(t / (1 + 1.5 * t)) / (1 + 1.5 * t)
+    d = (2 * t + 3) * t + 1
+    return gate, gate + x / d, in_t(x, t, [2, 6, 4], [1, 0, -2]) / (d * d)
+
+
+def _logish_right(x: Array, t: Array) -> Parts:
+    gate, d = log1p_ratio(1 / (1.5 + t)) / (1.5 + t), (t + 3) * t + 2
+    return gate, gate + x * t / d, in_t(x, t, [4, 6, 2], [-2, 0, 1]) / (d * d)
+
+
+_logish, _, _ = self_gated(_logish_left, _logish_right, near_root(ROOTS["logish", 1]))
+
+
+@elementwise
+def logish(x: Array) -> Array:
+    r"""Logarithm of one plus the sigmoid as a gate.
+
+    .. math::
+      \mathrm{logish}(x) = x \log(1 + \mathrm{sigmoid}(x))
+
+    Not monotone: minimum -0.2528 at -1.3725. Limits: 0 at :math:`-\infty`, :math:`\infty` at :math:`+\infty`.
+    It approaches the line x log 2.
+
+    Args:
+      x: input, any shape.
+
+    Returns:
+      Array of the shape and dtype of ``x`` (integers give the default float), at least -0.2528.
+
+    Examples:
+      >>> logish(1.0)
+      Array(0.54863, dtype=float32, weak_type=True)
+
+    References:
+      Zhu, Zhang, Wang, Chen and Zhang, "Logish: a new nonlinear nonmonotonic activation function for convolutional
+      neural network", 2021.
+    """
+    return _logish(x)

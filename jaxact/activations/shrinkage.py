@@ -4,7 +4,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxact.activations import _numerics
+from jaxact.activations._exponential import sech2, tanh
 from jaxact.activations._numerics import elementwise, with_derivative
 
 
@@ -63,7 +63,16 @@ def soft_shrink(x: Array, threshold: ArrayLike = 0.5) -> Array:
 _FRACTION_DEPTH = 12  # reaches float64 precision for |x| < 2
 
 
-@with_derivative(lambda x: jnp.square(_numerics.tanh(x)))
+def _tanh_shrink_curvature(x: Array) -> Array:
+    return 2 * tanh(x) * sech2(x)
+
+
+@with_derivative(_tanh_shrink_curvature)
+def _tanh_shrink_slope(x: Array) -> Array:
+    return jnp.where(jnp.abs(x) < 0.7, jnp.square(tanh(x)), 1 - sech2(x))
+
+
+@with_derivative(_tanh_shrink_slope)
 def _tanh_shrink(x: Array) -> Array:
     # Lambert's continued fraction tanh(x) = x / (1 + x^2 / (3 + x^2 / (5 + ...))) without its first step:
     # the subtraction of nearly equal numbers is done on paper.
@@ -73,7 +82,7 @@ def _tanh_shrink(x: Array) -> Array:
     for k in range(2 * _FRACTION_DEPTH - 1, 1, -2):
         denominator = k + c * c / denominator
     r = c * c / denominator
-    return jnp.where(small, c * (r / (1 + r)), x - jnp.tanh(x))
+    return jnp.where(small, c * (r / (1 + r)), x - tanh(x))
 
 
 @elementwise

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from jax import Array
 
-from jaxact.activations import _numerics
+from jaxact.activations import _exponential, _normal
 from jaxact.activations._numerics import elementwise, finite, with_derivative
 
 
@@ -29,7 +29,7 @@ def sigmoid(x: Array) -> Array:
       >>> jax.grad(sigmoid)(20.0)  # jax.grad(jax.nn.sigmoid)(20.0) is 0
       Array(2.0611537e-09, dtype=float32, weak_type=True)
     """
-    return _numerics.sigmoid(x)
+    return _exponential.sigmoid(x)
 
 
 @elementwise
@@ -54,7 +54,7 @@ def tanh(x: Array) -> Array:
       >>> jax.grad(tanh)(10.0)  # jax.grad(jax.nn.tanh)(10.0) is 0
       Array(8.244615e-09, dtype=float32, weak_type=True)
     """
-    return _numerics.tanh(x)
+    return _exponential.tanh(x)
 
 
 @elementwise
@@ -77,7 +77,7 @@ def erf(x: Array) -> Array:
       >>> erf(1.0)
       Array(0.84270084, dtype=float32, weak_type=True)
     """
-    return _numerics.erf(x)
+    return _normal.erf(x)
 
 
 def _soft_sign_slope(x):

@@ -1,12 +1,13 @@
 """Smooth rectifiers: softplus and its relatives, flat on the left and linear on the right."""
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxact.activations import _numerics
-from jaxact.activations._numerics import elementwise
+from jaxact.activations import _exponential
+from jaxact.activations._compensated import Double, two_product
+from jaxact.activations._exponential import expm1, log1p_unit, shifted_exp
+from jaxact.activations._numerics import elementwise, like, with_derivative
 
 
 @elementwise
@@ -32,7 +33,7 @@ def softplus(x: Array) -> Array:
       Dugas, Bengio, Bélisle, Nadeau and Garcia, "Incorporating second-order functional knowledge for better
       option pricing", 2001.
     """
-    return _numerics.softplus(x)
+    return _exponential.softplus(x)
 
 
 @elementwise
@@ -54,68 +55,7 @@ def log_sigmoid(x: Array) -> Array:
       >>> log_sigmoid(0.0)
       Array(-0.6931472, dtype=float32, weak_type=True)
     """
-    return -_numerics.softplus(-x)
-
-
-def _root(x: Array, b: Array) -> Array:
-    r""":math:`\sqrt{x^2 + b}` without overflow, and infinity in place of 0."""
-    r = jnp.hypot(x, jnp.sqrt(b))
-    return jnp.where(r == 0, jnp.inf, r)
-
-
-@jax.custom_jvp
-def _squareplus_slope(x: Array, b: Array) -> Array:
-    x = _numerics.finite(x)
-    r = _root(x, b)
-    larger = (1 + jnp.abs(x) / r) / 2  # the smaller, (1 - |x|/r) / 2, would cancel
-    return jnp.where(x > 0, larger, b / r / r / (4 * larger))
-
-
-@_squareplus_slope.defjvp
-def _(primals, tangents):
-    (x, b), (x_dot, b_dot) = primals, tangents
-    r = _root(x, b)
-    return _squareplus_slope(x, b), b / (2 * r) / r / r * x_dot - _numerics.finite(x) / (4 * r) / r / r * b_dot
-
-
-@jax.custom_jvp
-def _squareplus(x: Array, b: Array) -> Array:
-    larger = jnp.abs(x) / 2 + jnp.hypot(x, jnp.sqrt(b)) / 2
-    return jnp.where(x > 0, larger, b / 4 / jnp.where(larger == 0, 1, larger))
-
-
-@_squareplus.defjvp
-def _(primals, tangents):
-    (x, b), (x_dot, b_dot) = primals, tangents
-    return _squareplus(x, b), _squareplus_slope(x, b) * x_dot + 1 / (4 * _root(x, b)) * b_dot
-
-
-@elementwise
-def squareplus(x: Array, b: ArrayLike = 4) -> Array:
-    r"""Smooth rectifier without a transcendental function.
-
-    .. math::
-      \mathrm{squareplus}(x) = \frac{x + \sqrt{x^2 + b}}{2}
-
-    Limits: 0 at :math:`-\infty` (as :math:`b / 4|x|`), :math:`\infty` at :math:`+\infty`.
-
-    Args:
-      x: input, any shape.
-      b: :math:`b \ge 0`, the width of the curved part.
-
-    Returns:
-      Array of the shape and dtype of ``x`` (integers give the default float), not negative.
-
-    Examples:
-      >>> squareplus(0.0)
-      Array(1., dtype=float32, weak_type=True)
-      >>> squareplus(-1e4)  # jax.nn.squareplus(-1e4) is 0
-      Array(0.0001, dtype=float32, weak_type=True)
-
-    References:
-      Barron, "Squareplus: a softplus-like algebraic rectifier", 2021, arXiv:2112.11687.
-    """
-    return _squareplus(x, 1.0 * b)
+    return -_exponential.softplus(-x)
 
 
 @elementwise
@@ -143,3 +83,102 @@ def sparse_plus(x: Array) -> Array:
     """
     inside = jnp.abs(x) < 1
     return jnp.where(x <= -1, 0, jnp.where(inside, jnp.square(jnp.where(inside, x, 0) + 1) / 4, x))
+
+
+@with_derivative(_exponential.sigmoid)
+def _shifted_softplus(x: Array) -> Array:
+    # log((1 + e^x) / 2) on the left of 0; on the right that of -x, plus x.
+    small = jnp.abs(x) < 1e-20  # halves may underflow
+    return jnp.where(small, x / 2, jnp.maximum(x, 0) + log1p_unit(expm1(-jnp.abs(x)) / 2))
+
+
+@elementwise
+def shifted_softplus(x: Array) -> Array:
+    r"""Softplus through the origin.
+
+    .. math::
+      \mathrm{shifted\_softplus}(x) = \log(1 + e^x) - \log 2
+
+    Limits: :math:`-\log 2` at :math:`-\infty`, :math:`\infty` at :math:`+\infty`.
+
+    Args:
+      x: input, any shape.
+
+    Returns:
+      Array of the shape and dtype of ``x`` (integers give the default float), above -log 2.
+
+    Examples:
+      >>> shifted_softplus(1.0)
+      Array(0.6201145, dtype=float32, weak_type=True)
+
+    References:
+      Schütt et al., "SchNet: a continuous-filter convolutional neural network for modeling quantum
+      interactions", 2017,
+      arXiv:1706.08566.
+    """
+    return _shifted_softplus(x)
+
+
+class _Beta:
+    """What the orders of softplus with a beta share: z = beta x, and t = exp(-|z|)."""
+
+    def __init__(self, x: Array, beta: Array):
+        self.z: Double = two_product(beta + jnp.zeros_like(x), jnp.clip(x, -1e15, 1e15) + 0 * beta)
+        self.right = self.z.high > 0
+        self.e = shifted_exp(-jnp.abs(self.z.high), jnp.where(self.right, -self.z.low, self.z.low))
+        self.t = self.e.value
+
+    def log(self, scale: Array) -> Array:
+        """Computes ``scale * log(1 + t)``."""
+        t = jnp.maximum(self.t, 1e-12)
+        return self.e.times(scale * (log1p_unit(t) / t))
+
+
+def _softplus_beta_curvature(x: Array, beta: Array) -> Array:
+    p = _Beta(x, beta)
+    return p.e.times(beta / jnp.square(1 + p.t))
+
+
+@with_derivative(_softplus_beta_curvature, None)
+def _softplus_beta_slope(x: Array, beta: Array) -> Array:
+    p = _Beta(x, beta)
+    return jnp.where(p.right, 1, p.t) / (1 + p.t)
+
+
+def _softplus_beta_slope_in_beta(x: Array, beta: Array) -> Array:
+    p = _Beta(x, beta)
+    return -(p.log(1 / beta) + p.e.times(jnp.abs(p.z.high) / (1 + p.t) / beta)) / beta
+
+
+@with_derivative(_softplus_beta_slope, _softplus_beta_slope_in_beta)
+def _softplus_beta(x: Array, beta: Array) -> Array:
+    p = _Beta(x, beta)
+    return jnp.where(p.right, x, 0) + p.log(1 / beta)
+
+
+@elementwise
+def softplus_beta(x: Array, beta: ArrayLike = 1.0) -> Array:
+    r"""Softplus with a sharpness, exact for every input: it needs no threshold beyond which it is cut.
+
+    .. math::
+      \mathrm{softplus\_beta}(x) = \frac{1}{\beta} \log\left(1 + e^{\beta x}\right)
+
+    Limits: 0 at :math:`-\infty`, :math:`\infty` at :math:`+\infty`.
+    Torch's `softplus(x, beta, threshold=20)` is the identity from :math:`\beta x = 20` on.
+
+    Args:
+      x: input, any shape.
+      beta: :math:`\beta > 0`.
+
+    Returns:
+      Array of the shape and dtype of ``x`` (integers give the default float), not negative.
+
+    Examples:
+      >>> softplus_beta(0.0, 2.0)
+      Array(0.3465736, dtype=float32, weak_type=True)
+
+    References:
+      Dugas, Bengio, Bélisle, Nadeau and Garcia, "Incorporating second-order functional knowledge for better
+      option pricing", 2001.
+    """
+    return _softplus_beta(x, *like(x, beta))

@@ -1,6 +1,6 @@
 """Rows of the functions that are linear at one end and flat, or nearly so, at the other."""
 
-from jaxact.activations import rectifiers, soft_rectifiers
+from jaxact.activations import algebraic, exponential_units, logarithmic, rectifiers, soft_rectifiers
 from jaxact.catalog.activation import INF, Activation
 
 # fmt: off
@@ -13,11 +13,11 @@ ROWS = (
                (0, 6), True, (0, 6), 0, "Krizhevsky 2010", kink_slopes=(0, 0)),
     Activation("leaky_relu", rectifiers.leaky_relu, "x if x >= 0 else negative_slope * x",
                (-INF, INF), True, (0,), 1, "Maas et al. 2013", ("lrelu",), kink_slopes=(1,)),
-    Activation("elu", rectifiers.elu, "x if x > 0 else alpha * (exp(x) - 1)",
+    Activation("elu", exponential_units.elu, "x if x > 0 else alpha * (exp(x) - 1)",
                (-1, INF), True, (), 1, "Clevert et al. 2015, arXiv:1511.07289"),
-    Activation("celu", rectifiers.celu, "x if x > 0 else alpha * (exp(x / alpha) - 1)",
+    Activation("celu", exponential_units.celu, "x if x > 0 else alpha * (exp(x / alpha) - 1)",
                (-1, INF), True, (), 1, "Barron 2017, arXiv:1704.07483"),
-    Activation("selu", rectifiers.selu,
+    Activation("selu", exponential_units.selu,
                "1.0507009873554805 * (x if x > 0 else 1.6732632423543772 * (exp(x) - 1))",
                (-1.7580993408473768, INF), True, (0,), 1.7580993408473768,
                "Klambauer et al. 2017, arXiv:1706.02515", kink_slopes=(1.7580993408473768,)),
@@ -25,9 +25,32 @@ ROWS = (
                (0, INF), True, (), 0.5, "Dugas et al. 2001", ("soft_relu",)),
     Activation("log_sigmoid", soft_rectifiers.log_sigmoid, "-log(1 + exp(-x))",
                (-INF, 0), True, (), 0.5, None),
-    Activation("squareplus", soft_rectifiers.squareplus, "(x + sqrt(x * x + b)) / 2",
+    Activation("squareplus", algebraic.squareplus, "(x + sqrt(x * x + b)) / 2",
                (0, INF), True, (), 0.5, "Barron 2021, arXiv:2112.11687"),
     Activation("sparse_plus", soft_rectifiers.sparse_plus, "0 if x <= -1 else x if x >= 1 else (x + 1)**2 / 4",
                (0, INF), True, (), 0.5, "Blondel et al. 2019, arXiv:1901.02324"),
+    Activation("prelu", rectifiers.prelu, "x if x >= 0 else negative_slope * x",
+               (-INF, INF), True, (0,), 1, "He et al. 2015, arXiv:1502.01852", kink_slopes=(1,)),
+    Activation("clipped_relu", rectifiers.clipped_relu, "min(max(x, 0), max_value)",
+               (0, 20), True, (0, 20), 0, "Hannun et al. 2014, arXiv:1412.5567", aliases=("relu_n",),
+               kink_slopes=(0, 0)),
+    Activation("thresholded_relu", rectifiers.thresholded_relu, "x if x > theta else 0",
+               (0, INF), True, (1,), 0, "Konda et al. 2014, arXiv:1402.3337", aliases=("trelu",),
+               kink_slopes=(0,)),
+    Activation("relu_squared", rectifiers.relu_squared, "x * x if x > 0 else 0",
+               (0, INF), True, (), 0, "So et al. 2021, arXiv:2109.08668", aliases=("relu2", "squared_relu")),
+    Activation("star_relu", rectifiers.star_relu, "scale * x * x + bias if x > 0 else bias",
+               (-0.4472135954999579, INF), True, (), 0, "Yu et al. 2022, arXiv:2210.13452"),
+    Activation("nlrelu", logarithmic.nlrelu, "log(1 + beta * max(x, 0))",
+               (0, INF), True, (0,), 0, "Liu et al. 2019, arXiv:1908.03682", kink_slopes=(0,)),
+    Activation("isrlu", algebraic.isrlu, "x if x >= 0 else x / sqrt(1 + alpha * x * x)",
+               (-1, INF), True, (), 1, "Carlile et al. 2017, arXiv:1710.09967"),
+    Activation("pelu", exponential_units.pelu, "a / b * x if x > 0 else a * (exp(x / b) - 1)",
+               (-1, INF), True, (), 1, "Trottier et al. 2016, arXiv:1605.09332"),
+    Activation("shifted_softplus", soft_rectifiers.shifted_softplus, "log((1 + exp(x)) / 2)",
+               (-0.6931471805599453, INF), True, (), 0.5, "Schütt et al. 2017, arXiv:1706.08566",
+               aliases=("ssp",)),
+    Activation("softplus_beta", soft_rectifiers.softplus_beta, "log(1 + exp(beta * x)) / beta",
+               (0, INF), True, (), 0.5, "Dugas et al. 2001"),
 )
 # fmt: on

@@ -17,6 +17,7 @@ from jax.typing import ArrayLike
 
 from jaxact.activations import elementary
 from jaxact.catalog.activation import Activation
+from jaxact.catalog.frameworks import FRAMEWORKS
 from jaxact.catalog.table import ACTIVATIONS
 from jaxact.errors import InputError, shown
 
@@ -30,6 +31,7 @@ _NAMES: dict[str, tuple[Activation, dict[str, Any]]]
 _NAMES = {alias: (row, {}) for row in ACTIVATIONS.values() for alias in (row.name, *row.aliases)}
 _NAMES |= {f"gelu_{form}": (ACTIVATIONS["gelu"], {"approximate": form == "tanh"}) for form in ("tanh", "erf")}
 _BY_KEY = {_key(name): found for name, found in _NAMES.items()}
+_PREFIXES = {prefix: name for name, known in FRAMEWORKS.items() for prefix in (name, *known.modules)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,28 +64,37 @@ def _plain(value: Any, switch: bool) -> float | bool | None:
         return None
 
 
-def _configure(row: Activation, args: tuple = (), kwargs: Mapping[str, Any] = MappingProxyType({})) -> Callable:
+def _configure(row: Activation, parameters: Mapping[str, Any]) -> Callable:
     """The function of a row with parameters set; those at their default are dropped."""
-    defaults = row.parameters
-    try:
-        _, *given = inspect.signature(row.function).bind(None, *args, **kwargs).arguments.items()
-    except TypeError as error:
-        known = f"its parameters are {', '.join(defaults)}" if defaults else "it has no parameters"
-        raise InputError(f"activation {row.name}: {error}; {known}") from None
     config = []
-    for key, value in given:
-        switch = isinstance(defaults[key], bool)
+    for key, default in row.parameters.items():
+        if key not in parameters:
+            continue
+        switch = isinstance(default, bool)
+        value = parameters[key]
         plain = _plain(value, switch)
         if plain is None:
             wanted = "True or False" if switch else "a finite number"
             raise InputError(f"parameter {key} of activation {row.name} must be {wanted}, got {shown(value)}")
-        if plain != defaults[key]:
+        if plain != default:
             config.append((key, plain))
     return Configured(row.name, tuple(config)) if config else row.function
 
 
+def _bind(row: Activation, args: tuple = (), kwargs: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
+    """Parameters of a row by name."""
+    try:
+        bound = inspect.signature(row.function).bind(None, *args, **kwargs).arguments
+    except TypeError as error:
+        known = f"its parameters are {', '.join(row.parameters)}" if row.parameters else "it has no parameters"
+        raise InputError(f"activation {row.name}: {error}; {known}") from None
+    return dict(list(bound.items())[1:])
+
+
 def _find(name: str) -> tuple[Activation, dict[str, Any]]:
     """The row that a name means, and the parameters that the name sets."""
+    if ":" in name:
+        return _find_foreign(*name.split(":", 1))
     try:
         return _BY_KEY[_key(name)]
     except KeyError:
@@ -92,11 +103,31 @@ def _find(name: str) -> tuple[Activation, dict[str, Any]]:
         raise InputError(f"unknown activation {shown(name, 80)}; {hint}") from None
 
 
-def _parse(spec: str) -> Callable:
+def _find_foreign(prefix: str, name: str) -> tuple[Activation, dict[str, Any]]:
+    """The row and the parameters that a framework's name means."""
+    framework = _PREFIXES.get(prefix.strip().lower())
+    if framework is None:
+        near = difflib.get_close_matches(prefix.lower(), _PREFIXES, n=3)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"the frameworks are {', '.join(FRAMEWORKS)}"
+        raise InputError(f"unknown framework {shown(prefix, 80)}; {hint}")
+    names = {foreign.lower(): foreign for foreign in FRAMEWORKS[framework].names}
+    for foreign, spec in FRAMEWORKS[framework].names.items():
+        if _key(foreign) == _key(name):
+            return _read(spec)
+    if own := _BY_KEY.get(_key(name)):
+        hint = f"did you mean {own[0].name}, which is jaxact's own?"
+    else:
+        near = [f"{framework}:{names[found]}" for found in difflib.get_close_matches(name.lower(), names, n=3)]
+        hint = f"did you mean {' or '.join(near)}?" if near else "`jaxact list` tells what the frameworks have"
+    raise InputError(f"{framework} has no activation {shown(name, 80)}; {hint}")
+
+
+def _read(spec: str) -> tuple[Activation, dict[str, Any]]:
+    """The row that a spec means, and the parameters that it sets, by its name or, which counts more, itself."""
     name, bracket, _ = spec.partition("(")
     row, preset = _find(name)
     if not bracket:
-        return _configure(row, kwargs=preset)
+        return row, preset
     try:
         call = ast.parse(f"f{spec[len(name) :].strip()}", mode="eval").body
         if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
@@ -109,14 +140,15 @@ def _parse(spec: str) -> Callable:
         raise InputError(
             f"cannot read the parameters in {shown(spec, 80)}; write them as in 'leaky_relu(negative_slope=0.2)'"
         ) from None
-    return _configure(row, args, kwargs if args else preset | kwargs)
+    return row, preset | _bind(row, args, kwargs)
 
 
 def get(spec: str | Mapping[str, Any] | Callable | None) -> Callable[[ArrayLike], Array]:
     """The activation that ``spec`` names.
 
     Names are compared without case and separators ("LeakyReLU" is "leaky_relu"), and every alias is known.
-    Parameters in a name are read as literals, never evaluated.
+    Parameters in a name are read as literals, never evaluated. A name after a framework's, as in "torch:gelu" or
+    "keras.layers:LeakyReLU", is that framework's, with its defaults; parameters keep the names they have here.
 
     Args:
       spec: a name ("relu"), a name with parameters ("leaky_relu(negative_slope=0.2)"), a dict ``{"name": "elu",
@@ -135,17 +167,19 @@ def get(spec: str | Mapping[str, Any] | Callable | None) -> Callable[[ArrayLike]
       True
       >>> get("leaky_relu(0.2)")(-1.0)
       Array(-0.2, dtype=float32, weak_type=True)
+      >>> print(get("torch:gelu"), get("tf:leaky_relu"), get("keras.layers:LeakyReLU"))
+      gelu(approximate=False) leaky_relu(negative_slope=0.2) leaky_relu(negative_slope=0.3)
     """
     if spec is None:
         return elementary.identity
     if isinstance(spec, str):
-        return _parse(spec)
+        return _configure(*_read(spec))
     if isinstance(spec, Mapping):
         name, config = spec.get("name"), spec.get("config", {})
         if not isinstance(name, str) or not isinstance(config, Mapping) or spec.keys() - {"name", "config"}:
             raise InputError(f"an activation as a dict is {{'name': ..., 'config': {{...}}}}, got {shown(spec)}")
         row, preset = _find(name)
-        return _configure(row, kwargs={**preset, **config})
+        return _configure(row, preset | _bind(row, kwargs=config))
     if callable(spec):
         return spec
     raise TypeError(f"an activation is a name, a dict, a callable or None, got {shown(spec)}")
@@ -182,9 +216,20 @@ def serialize(fn: Callable | None) -> str:
         return "identity"
     if isinstance(fn, functools.partial) and not fn.args and not isinstance(fn.func, Configured):
         row = find(fn.func)
-        fn = _configure(row, kwargs=fn.keywords) if row else fn
+        fn = _configure(row, _bind(row, kwargs=fn.keywords)) if row else fn
     if isinstance(fn, Configured):
         return str(fn)
     if row := find(fn):
         return row.name
     raise InputError(f"{shown(getattr(fn, '__qualname__', fn))} is not an activation of jaxact, so it has no name")
+
+
+@functools.cache
+def elsewhere() -> Mapping[str, dict[str, str]]:
+    """What frameworks call each activation, with their defaults: ``["elu"]["keras.layers:ELU"]`` is ``"elu"``."""
+    found: dict[str, dict[str, str]] = {name: {} for name in ACTIVATIONS}
+    for framework, known in FRAMEWORKS.items():
+        for name, spec in known.names.items():
+            row, parameters = _read(spec)
+            found[row.name][f"{framework}:{name}"] = serialize(_configure(row, parameters))
+    return MappingProxyType(found)

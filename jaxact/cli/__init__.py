@@ -1,6 +1,7 @@
 """The command line: one dataclass a command, one library call each.
 
-Exit codes: 0 done; 1 the training diverged; 2 input that cannot be used; 130 interrupted.
+Exit codes: 0 done; 1 the training diverged, or an activation is less exact than it has to be; 2 input that cannot
+be used; 130 interrupted.
 """
 
 import contextlib
@@ -30,6 +31,7 @@ COMMANDS = {
     "list": ("jaxact.cli.catalog", "List", "list the activations"),
     "show": ("jaxact.cli.catalog", "Show", "show one activation: facts, values and derivatives"),
     "plot": ("jaxact.cli.catalog", "Plot", "plot activations and their derivatives"),
+    "accuracy": ("jaxact.cli.accuracy", "Accuracy", "measure how exact activations and their derivatives are"),
 }
 
 

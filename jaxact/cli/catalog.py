@@ -10,6 +10,7 @@ import tyro
 
 import jaxact
 from jaxact.catalog import Configured, find
+from jaxact.catalog.specs import elsewhere
 from jaxact.cli.output import print_json, print_table
 from jaxact.errors import InputError
 
@@ -17,7 +18,20 @@ from jaxact.errors import InputError
 def _facts(row: jaxact.Activation) -> dict:
     """A row of the table without the function, as JSON can hold it."""
     facts = {field.name: getattr(row, field.name) for field in dataclasses.fields(row) if field.name != "function"}
-    return facts | {"parameters": row.parameters}
+    return facts | {"parameters": row.parameters, "frameworks": dict(elsewhere()[row.name])}
+
+
+def _frameworks(row: jaxact.Activation) -> str:
+    """Who has it, and with which parameters where they are not jaxact's."""
+    who: dict[str, list[str]] = {}
+    known = set()
+    for foreign, spec in sorted(elsewhere()[row.name].items(), key=lambda item: item[1]):
+        framework = foreign.partition(":")[0]
+        same = who.setdefault(spec.removeprefix(row.name).strip("()"), [])
+        if framework not in same:
+            same.append(foreign if framework in known else framework)
+        known.add(framework)
+    return "; ".join(" ".join(same) + (config and f": {config}") for config, same in who.items())
 
 
 def _interval(low: float, high: float) -> str:
@@ -51,10 +65,11 @@ class List:
                 " ".join(f"{kink:g}" for kink in row.kinks),
                 f"{row.derivative_at_0:.4g}",
                 row.paper or "",
+                _frameworks(row),
             )
             for row in rows
         ]
-        header = ("name", "aliases", "parameters", "range", "monotone", "kinks", "f'(0)", "paper")
+        header = ("name", "aliases", "parameters", "range", "monotone", "kinks", "f'(0)", "paper", "frameworks")
         print_table(header, cells, title=f"{len(cells)} activations")
         return 0
 
@@ -102,10 +117,10 @@ class Show:
             "aliases": ", ".join(row.aliases) or "none",
             "paper": row.paper or "none",
         }
-        for key, value in facts.items():
-            print(f"{key:<22}{value}")
+        for key, value in (facts | elsewhere()[row.name]).items():
+            print(f"{key:<24}{value}")
         if isinstance(fn, Configured):
-            print(f"{'':<22}(range, kinks and slope are those of the default parameters)")
+            print(f"{'':<24}(range, kinks and slope are those of the default parameters)")
         cells = [(f"{a:g}", *(f"{v:.7g}" for v in column)) for a, *column in zip(self.at, *values, strict=True)]
         print_table(("x", "f(x)", "f'(x)", "f''(x)"), cells)
         return 0

@@ -1,7 +1,9 @@
 """How exact a function is: the largest error of the value and of two derivatives, in a dtype."""
 
+import contextlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
@@ -11,6 +13,8 @@ import numpy as np
 from jax.typing import DTypeLike
 
 from jaxact.analysis.derivatives import derivative
+from jaxact.catalog import Configured, find, get, serialize
+from jaxact.errors import InputError, shown
 from jaxact.testing import ulp
 from jaxact.testing.reference import Truth, truth
 
@@ -21,6 +25,34 @@ SWITCHES = tuple(sign * magnitude for magnitude in _MAGNITUDES for sign in (-1, 
 
 INPUT_ULP = 2
 """Next to a root, what a change of the input by so many units makes is right enough."""
+
+
+class Bar(NamedTuple):
+    """How exact value, first and second derivative have to be.
+
+    Attributes:
+      ulp: the largest errors, in units of the last place.
+      rounded: the smallest shares of correctly rounded results.
+    """
+
+    ulp: tuple[float, ...]
+    rounded: tuple[float, ...]
+
+    def passed(self, accuracy: "Accuracy") -> tuple[bool, ...]:
+        """Which of the measured orders are as exact as this."""
+        return tuple(
+            error <= most and share >= least
+            for error, most, share, least in zip(
+                accuracy.ulp, self.ulp, accuracy.rounded, self.rounded, strict=False
+            )
+        )
+
+
+_WIDE, _NARROW = Bar((4, 4, 8), (0, 0, 0)), Bar((1, 1, 2), (0.99, 0.99, 0))
+BARS: Mapping[str, Bar] = MappingProxyType(
+    {"float32": _WIDE, "float64": _WIDE, "bfloat16": _NARROW, "float16": _NARROW}
+)
+"""What jaxact holds its functions to, by the name of the dtype; 16 bits have to be right at every input."""
 
 
 class Samples(NamedTuple):
@@ -111,6 +143,60 @@ def _subnormal(x: np.ndarray, dtype: DTypeLike) -> np.ndarray:
     return (x != 0) & (np.abs(x) < float(ml_dtypes.finfo(dtype).smallest_normal))
 
 
+def samples_of(spec: str | Callable, dtype: DTypeLike, *, dense: int = 601) -> Samples:
+    """Samples of an activation of jaxact, from its row of the table.
+
+    The true values are those for the parameters that the function computes with, which it rounds to float32 unless
+    the inputs are float64.
+
+    Args:
+      spec: a name, with parameters if you like ("gelu(approximate=False)"), or what `jaxact.get` made of one.
+      dtype: of the inputs.
+      dense: number of inputs in each of the dense stretches.
+
+    Raises:
+      InputError: if ``spec`` is no activation of jaxact, or its parameters leave the formula without a value.
+    """
+    fn = get(spec)
+    row = find(fn)
+    if row is None:
+        raise InputError(f"{shown(spec)} is not an activation of jaxact: there is no formula to hold it against")
+    computed = np.float64 if jnp.dtype(dtype) == np.float64 else np.float32
+    given = dict(fn.config) if isinstance(fn, Configured) else {}
+    with np.errstate(over="ignore"):
+        parameters = {
+            key: value if isinstance(value, bool) else float(computed(value))
+            for key, value in (row.parameters | given).items()
+        }
+    if not all(map(math.isfinite, parameters.values())):
+        raise InputError(f"{serialize(fn)} has a parameter that is infinite in {np.dtype(computed)}")
+    # The table's kinks are those of the default parameters. Where others kink is not known, but it is at their
+    # values, of either sign, if they are thresholds; and nothing is lost by leaving out two inputs.
+    moved = [sign * parameters[key] for key in given for sign in (-1, 1) if not isinstance(given[key], bool)]
+    kinks = (*(float(computed(kink)) for kink in row.kinks), *moved)
+    try:
+        return sample(row.formula, parameters, dtype, kinks=kinks, domain=row.domain, dense=dense)
+    except (ArithmeticError, ValueError) as error:  # flint raises either where it divides by 0
+        raise InputError(f"{serialize(fn)} cannot be held against its formula: {error}") from error
+
+
+def precision(dtype: DTypeLike) -> contextlib.AbstractContextManager:
+    """JAX's float64 mode for float64, which it would take for float32 otherwise; nothing for other dtypes."""
+    return jax.enable_x64(True) if jnp.dtype(dtype) == np.float64 else contextlib.nullcontext()
+
+
+def results_of(fn: Callable, xs: np.ndarray) -> list[np.ndarray]:
+    """Value, first and second derivative of a function of JAX, the derivatives by `jax.grad`.
+
+    Args:
+      fn: elementwise function of one array.
+      xs: inputs, [n]; float64 is computed in float64.
+    """
+    with precision(xs.dtype):
+        inputs = jnp.asarray(xs)
+        return [np.asarray(jax.jit(f)(inputs)) for f in (fn, derivative(fn), derivative(fn, 2))]
+
+
 def measure(fn: Callable, samples: Samples) -> Accuracy:
     """The errors of a function of JAX and of its derivatives by `jax.grad`.
 
@@ -118,12 +204,20 @@ def measure(fn: Callable, samples: Samples) -> Accuracy:
       fn: elementwise function of one array.
       samples: where, and what is true.
     """
-    xs = jnp.asarray(samples.xs)
-    results = [np.asarray(jax.jit(f)(xs)) for f in (fn, derivative(fn), derivative(fn, 2))]
-    return compare(results, samples)
+    return compare(results_of(fn, samples.xs), samples)
 
 
-def compare(results: list[np.ndarray], samples: Samples) -> Accuracy:
+def errors_of(results: Sequence[np.ndarray], samples: Samples) -> list[np.ndarray]:
+    """The error of every result in units of the last place, [n] for each order; slack is not yet granted.
+
+    Args:
+      results: value, first and second derivative at the samples' inputs; fewer are fine.
+      samples: where, and what is true.
+    """
+    return [ulp.errors(got, samples.truth, order, samples.xs.dtype) for order, got in enumerate(results)]
+
+
+def compare(results: Sequence[np.ndarray], samples: Samples) -> Accuracy:
     """The errors of results, whoever computed them.
 
     Args:
@@ -131,15 +225,14 @@ def compare(results: list[np.ndarray], samples: Samples) -> Accuracy:
       samples: where, and what is true.
     """
     columns = []
-    for order, got in enumerate(results):
-        off = ulp.errors(got, samples.truth, order, samples.xs.dtype)
+    for order, off in enumerate(errors_of(results, samples)):
         charged = np.where(off <= samples.slack[order], np.minimum(off, 0.5), off)
         i = int(charged.argmax())
         columns.append(
             (
                 float(charged[i]),
                 float(samples.xs[i]),
-                float(got[i]),
+                float(results[order][i]),
                 float(samples.truth.high[order, i]),
                 float(np.mean(off <= 0.5)),
             )

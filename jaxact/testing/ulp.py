@@ -79,13 +79,21 @@ def input_slack(xs: np.ndarray, truth: Truth, order: int, dtype: DTypeLike, step
 
 
 def roots(xs: np.ndarray, truth: Truth, order: int) -> np.ndarray:
-    """Where a result changes sign between neighbouring inputs, by linear interpolation."""
-    value = truth.high[order]
-    seen = np.flatnonzero(np.isfinite(value) & (value != 0))
-    x, y = xs[seen].astype(np.float64), value[seen]
+    """Where a result changes sign between neighbouring inputs, or touches 0 and turns; sorted."""
+    # A true value far below the normal numbers is not told from 0, and its sign is none.
+    smallest = float(ml_dtypes.finfo(xs.dtype).smallest_normal)
+    value, slope = truth.high[order], truth.high[order + 1]
+    seen = np.flatnonzero(np.isfinite(value) & np.isfinite(slope) & (np.abs(value) >= smallest))
+    x, y, slope = xs[seen].astype(np.float64), value[seen], slope[seen]
     turn = np.flatnonzero(np.signbit(y[1:]) != np.signbit(y[:-1]))
     weight = np.abs(y[turn]) / (np.abs(y[turn]) + np.abs(y[turn + 1]))
-    return x[turn] + weight * (x[turn + 1] - x[turn])
+    crossed = x[turn] + weight * (x[turn + 1] - x[turn])
+
+    size = np.abs(y)
+    around = np.max([np.roll(size, k) for k in (-4, 4)], axis=0)
+    steep = np.signbit(slope[1:]) != np.signbit(slope[:-1])
+    touched = np.flatnonzero(steep & (np.minimum(size[1:], size[:-1]) < around[1:] / 64))
+    return np.sort(np.concatenate([crossed, x[touched]]))
 
 
 def near(xs: np.ndarray, centres: np.ndarray) -> np.ndarray:
@@ -95,4 +103,4 @@ def near(xs: np.ndarray, centres: np.ndarray) -> np.ndarray:
     xs = xs.astype(np.float64)
     i = np.clip(np.searchsorted(centres, xs), 1, max(centres.size - 1, 1))
     candidates = np.stack([centres[i - 1], centres[np.minimum(i, centres.size - 1)]])
-    return (np.abs(xs - candidates) <= np.abs(candidates) / 4).any(axis=0)
+    return np.any(np.abs(xs - candidates) <= np.abs(candidates) / 4, axis=0)

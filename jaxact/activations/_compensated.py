@@ -1,0 +1,100 @@
+"""Double-word arithmetic: numbers as unevaluated sums of a leading part and what rounding took from it.
+
+The exponential magnifies the error of its argument: at e**-80 half a unit in the last place of the argument
+makes 40
+of the result. So arguments that are themselves results are carried with their rounding errors.
+
+Source: Dekker, "A floating-point technique for extending the available precision", 1971.
+"""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+
+
+class Double(NamedTuple):
+    """The number ``high + low``, with ``low`` at most half a unit in the last place of ``high``."""
+
+    high: Array
+    low: Array
+
+
+def constant(high: float, like: Array, low: float = 0.0) -> Double:
+    """A constant of mathematics, given as the sum of two Python floats, to twice the precision."""
+    lead = np.asarray(high, like.dtype)
+    return Double(jnp.full_like(like, lead), jnp.full_like(like, (high - float(lead)) + low))
+
+
+def split(x: Array) -> Double:
+    """Two halves of a number with at most half of its bits each, so that their products are exact."""
+    integer, mask = (jnp.uint32, 0xFFFFF000) if x.dtype == jnp.float32 else (jnp.uint64, 0xFFFFFFFFF8000000)
+    bits = lax.bitcast_convert_type(x, integer)
+    high = lax.bitcast_convert_type(bits & np.asarray(mask, integer), x.dtype)
+    return Double(high, x - high)
+
+
+def two_sum(a: Array, b: Array) -> Double:
+    """``a + b`` without error. A constant goes second: XLA makes ``(b + 1) - 1`` into ``b``, which loses the
+    error.
+    """
+    s = a + b
+    t = s - a
+    return Double(s, (a - (s - t)) + (b - t))
+
+
+def fast_two_sum(a: Array, b: Array) -> Double:
+    """``a + b`` without error, for ``|a| >= |b|``."""
+    s = a + b
+    return Double(s, b - (s - a))
+
+
+def two_product(a: Array, b: Array) -> Double:
+    """``a * b`` to twice the precision, short of overflow and underflow.
+
+    Only exact products are subtracted from: a compiler may contract ``x - a * b`` to one operation that does not
+    round the product, and then the rounding error of the product would come out as 0.
+    """
+    x, y = split(a), split(b)
+    p = fast_two_sum(x.high * y.high, (x.high * y.low + x.low * y.high) + x.low * y.low)
+    tiny = jnp.abs(p.high) < float(jnp.finfo(a.dtype).tiny) * 2.0**60  # the low halves may have been flushed
+    return Double(jnp.where(tiny, a * b, p.high), jnp.where(tiny, 0, p.low))
+
+
+def quotient(a: Array, b: Array) -> Double:
+    """``a / b`` to twice the precision."""
+    q = a / b
+    p = two_product(q, b)
+    return Double(q, ((a - p.high) - p.low) / b)
+
+
+def product(a: Double, b: Double) -> Double:
+    """Product to nearly twice the precision."""
+    p = two_product(a.high, b.high)
+    return fast_two_sum(p.high, p.low + (a.high * b.low + a.low * b.high))
+
+
+def add(a: Double, b: Double) -> Double:
+    """Sum to nearly twice the precision, unless it cancels."""
+    s = two_sum(a.high, b.high)
+    return fast_two_sum(s.high, s.low + (a.low + b.low))
+
+
+def scaled(x: Array, high: float, low: float = 0.0) -> Double:
+    """A constant, given as the sum of two Python floats, times an array."""
+    c = constant(high, x, low)
+    p = two_product(c.high, x)
+    return fast_two_sum(p.high, p.low + c.low * x)
+
+
+def total(a: Double, b: Double) -> Array:
+    """``a + b``, rounded once even if it cancels."""
+    s = two_sum(a.high, b.high)
+    return s.high + (s.low + (a.low + b.low))
+
+
+def one_plus(a: Double) -> Array:
+    """``1 + a``, rounded once."""
+    s = two_sum(a.high, jnp.ones_like(a.high))
+    return s.high + (s.low + a.low)

@@ -1,0 +1,188 @@
+"""Functions made of square roots: no transcendental function, algebraic tails."""
+
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+from jaxact.activations._numerics import downscale, elementwise, finite, like, with_derivative
+
+
+def _root(x: Array, b: Array) -> Array:
+    r""":math:`\sqrt{x^2 + b}` without overflow, and infinity in place of 0."""
+    scale = downscale(x)
+    y = x * scale
+    r = jnp.sqrt(y * y + b * scale * scale) / scale
+    return jnp.where(r == 0, jnp.inf, r)
+
+
+def _squareplus_curvature(x: Array, b: Array) -> Array:
+    i = 1 / _root(x, b)
+    return (b * i) * i * i / 2
+
+
+def _squareplus_slope_in_b(x: Array, b: Array) -> Array:
+    return 1 / (4 * _root(x, b))
+
+
+def _squareplus_mixed(x: Array, b: Array) -> Array:
+    i = 1 / _root(x, b)
+    return -(finite(x) * i) * i * i / 4
+
+
+@with_derivative(_squareplus_curvature, _squareplus_mixed)
+def _squareplus_slope(x: Array, b: Array) -> Array:
+    x = finite(x)
+    r = _root(x, b)
+    larger = (1 + jnp.abs(x) / r) / 2  # the smaller, (1 - |x|/r) / 2, would cancel
+    return jnp.where(x > 0, larger, (b / r) * (1 / r) / (4 * larger))
+
+
+@with_derivative(_squareplus_slope, _squareplus_slope_in_b)
+def _squareplus(x: Array, b: Array) -> Array:
+    r = _root(x, b)
+    larger = jnp.abs(x) / 2 + jnp.where(r == jnp.inf, jnp.abs(x), r) / 2
+    return jnp.where(x > 0, larger, b / 4 / jnp.where(larger == 0, 1, larger))
+
+
+@elementwise
+def squareplus(x: Array, b: ArrayLike = 4) -> Array:
+    r"""Smooth rectifier without a transcendental function.
+
+    .. math::
+      \mathrm{squareplus}(x) = \frac{x + \sqrt{x^2 + b}}{2}
+
+    Limits: 0 at :math:`-\infty` (as :math:`b / 4|x|`), :math:`\infty` at :math:`+\infty`.
+
+    Args:
+      x: input, any shape.
+      b: :math:`b \ge 0`, the width of the curved part.
+
+    Returns:
+      Array of the shape and dtype of ``x`` (integers give the default float), not negative.
+
+    Examples:
+      >>> squareplus(0.0)
+      Array(1., dtype=float32, weak_type=True)
+      >>> squareplus(-1e4)  # jax.nn.squareplus(-1e4) is 0
+      Array(0.0001, dtype=float32, weak_type=True)
+
+    References:
+      Barron, "Squareplus: a softplus-like algebraic rectifier", 2021, arXiv:2112.11687.
+    """
+    return _squareplus(x, *like(x, b))
+
+
+def _bent_curvature(x: Array) -> Array:
+    i = 1 / _root(x, jnp.ones_like(x))
+    return i * i * i / 2
+
+
+@with_derivative(_bent_curvature)
+def _bent_slope(x: Array) -> Array:
+    return 1 + finite(x) / _root(finite(x), jnp.ones_like(x)) / 2
+
+
+@with_derivative(_bent_slope)
+def _bent_identity(x: Array) -> Array:
+    c = finite(x)
+    return x + c * (c / (2 * (_root(c, jnp.ones_like(x)) / 2 + 0.5))) / 2
+
+
+@elementwise
+def bent_identity(x: Array) -> Array:
+    r"""Identity with a bend: slope 1/2 far on the left, 3/2 far on the right.
+
+    .. math::
+      \mathrm{bent\_identity}(x) = \frac{\sqrt{x^2 + 1} - 1}{2} + x
+
+    Limits: :math:`\pm\infty` at :math:`\pm\infty`.
+
+    Args:
+      x: input, any shape.
+
+    Returns:
+      Array of the shape and dtype of ``x`` (integers give the default float).
+
+    Examples:
+      >>> bent_identity(0.0)
+      Array(0., dtype=float32, weak_type=True)
+    """
+    return _bent_identity(x)
+
+
+def _isru_curvature(x: Array, alpha: Array) -> Array:
+    w = 1 + alpha * x * x
+    r = 1 / w
+    return ((finite(x) * r) * r) * (-3 * alpha / jnp.sqrt(w))
+
+
+@with_derivative(_isru_curvature, None)
+def _isru_slope(x: Array, alpha: Array) -> Array:
+    w = 1 + alpha * x * x
+    return 1 / (w * jnp.sqrt(w))
+
+
+def _isru_slope_in_alpha(x: Array, alpha: Array) -> Array:
+    y = _isru(x, alpha)
+    return -0.5 * y * y * y
+
+
+@with_derivative(_isru_slope, _isru_slope_in_alpha)
+def _isru(x: Array, alpha: Array) -> Array:
+    scale = downscale(x)
+    y = finite(x) * scale
+    return y / jnp.sqrt(scale * scale + alpha * (y * y))
+
+
+@elementwise
+def isru(x: Array, alpha: ArrayLike = 1.0) -> Array:
+    r"""Inverse square root unit: a sigmoidal function without a transcendental one.
+
+    .. math::
+      \mathrm{isru}(x) = \frac{x}{\sqrt{1 + \alpha x^2}}
+
+    Limits: :math:`\pm 1/\sqrt\alpha` at :math:`\pm\infty`.
+
+    Args:
+      x: input, any shape.
+      alpha: :math:`\alpha > 0`.
+
+    Returns:
+      Array of the shape and dtype of ``x`` (integers give the default float).
+
+    Examples:
+      >>> isru(1.0)
+      Array(0.7071068, dtype=float32, weak_type=True)
+
+    References:
+      Carlile, Delamarter, Kinney, Marti and Whitney, "Improving deep learning by inverse square root linear units
+      (ISRLUs)", 2017, arXiv:1710.09967.
+    """
+    return _isru(x, *like(x, alpha))
+
+
+@elementwise
+def isrlu(x: Array, alpha: ArrayLike = 1.0) -> Array:
+    r"""Inverse square root linear unit: linear on the right, isru on the left, smooth to the second order.
+
+    .. math::
+      \mathrm{isrlu}(x) = \begin{cases} x, & x \ge 0 \\ x / \sqrt{1 + \alpha x^2}, & x < 0 \end{cases}
+
+    Limits: :math:`-1/\sqrt\alpha` at :math:`-\infty`, :math:`\infty` at :math:`+\infty`.
+
+    Args:
+      x: input, any shape.
+      alpha: :math:`\alpha > 0`.
+
+    Returns:
+      Array of the shape and dtype of ``x`` (integers give the default float), above -1 for the default.
+
+    Examples:
+      >>> isrlu(jnp.array([-1.0, 1.0]))
+      Array([-0.7071068,  1.       ], dtype=float32)
+
+    References:
+      Carlile, Delamarter, Kinney, Marti and Whitney, "Improving deep learning by inverse square root linear units
+      (ISRLUs)", 2017, arXiv:1710.09967.
+    """
+    return jnp.where(x >= 0, x, _isru(jnp.minimum(x, 0), *like(x, alpha)))

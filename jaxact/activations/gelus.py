@@ -1,0 +1,276 @@
+"""Functions that are x times a function of gauss: gelu, its approximations and relatives."""
+
+from fractions import Fraction
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jax import Array
+
+from jaxact.activations._compensated import (
+    Double,
+    add,
+    constant,
+    fast_two_sum,
+    one_plus,
+    product,
+    scaled,
+    total,
+    two_product,
+    two_sum,
+)
+from jaxact.activations._exponential import Exponential, polynomial, shifted_exp, tanh
+from jaxact.activations._gates import sigmoid_gated
+from jaxact.activations._normal import exp_minus_square, mills_numerator
+from jaxact.activations._numerics import elementwise, with_derivative
+from jaxact.activations._roots import ROOTS, near_root
+
+# 2 sqrt(2/pi), and that times 0.044715 (Hendrycks and Gimpel), as sums of two floats.
+_LINEAR = (1.5957691216057308, -9.96930880911092e-17)
+_CUBIC = (0.07135481627260025, -4.1218577217431825e-18)
+
+
+def _in_square(x: Array, constant_term: tuple[float, float], square_term: tuple[float, float]) -> Double:
+    """``a + b * x**2`` to twice the precision."""
+    square = product(constant(square_term[0], x, square_term[1]), two_product(x, x))
+    return add(square, constant(constant_term[0], x, constant_term[1]))
+
+
+def _tanh_argument(x: Array) -> Double:
+    r"""Twice the argument of tanh, :math:`2\sqrt{2/\pi}(x + 0.044715 x^3)`."""
+    x = jnp.clip(x, -30, 30)
+    return product(_in_square(x, _LINEAR, _CUBIC), Double(x, jnp.zeros_like(x)))
+
+
+def _times(a: tuple[float, float], factor: int) -> tuple[float, float]:
+    """A constant times a whole number, again as a sum of two floats."""
+    exact = sum(factor * Fraction(part) for part in a)
+    return float(exact), float(exact - Fraction(float(exact)))
+
+
+def _tanh_argument_slope(x: Array) -> Double:
+    return _in_square(jnp.clip(x, -30, 30), _LINEAR, _times(_CUBIC, 3))
+
+
+def _gelu_tanh_slope_lead(x: Array) -> Array:
+    return one_plus(product(_tanh_argument_slope(x), Double(jnp.clip(x, -30, 30), jnp.zeros_like(x))))
+
+
+def _gelu_tanh_curvature_lead(x: Array) -> Array:
+    c = jnp.clip(x, -30, 30)
+    slope = _tanh_argument_slope(c)
+    straight = _in_square(c, _times(_LINEAR, 2), _times(_CUBIC, 12))
+    bend = product(product(slope, slope), Double(-jnp.abs(c), jnp.zeros_like(c)))
+    return total(straight, bend)
+
+
+def _gelu_tanh_bend(x: Array) -> Array:
+    return jnp.clip(x, -30, 30) * jnp.square(_tanh_argument_slope(x).high)
+
+
+_gelu_tanh, _, _ = sigmoid_gated(_tanh_argument, _gelu_tanh_slope_lead, _gelu_tanh_curvature_lead, _gelu_tanh_bend)
+
+_DENSITY_AT_0 = (0.3989422804014327, -2.49232720227773e-17)  # 1 / sqrt(2 pi)
+
+
+def _normal_parts(x: Array) -> tuple[Array, Array, Array, Exponential]:
+    """``c``, ``m``, ``n`` and e = exp(-x^2/2): the tail of the normal beyond |x| is m e, and Phi + x phi, n e."""
+    c = jnp.clip(x, -100, 100)
+    a = jnp.abs(c)
+    one_and_a, numerator = two_sum(a, jnp.ones_like(a)), mills_numerator(a)
+    density = product(scaled(-a, *_DENSITY_AT_0), one_and_a)  # no digit must be lost before the difference
+    n = ((numerator + density.high) + density.low) / one_and_a.high
+    return c, numerator / one_and_a.high, n, exp_minus_square(c, 0.5)
+
+
+def _gelu_erf_curvature(x: Array) -> Array:
+    c, _, _, e = _normal_parts(x)
+    return e.times(_DENSITY_AT_0[0] * (2 - c * c))
+
+
+@with_derivative(_gelu_erf_curvature)
+def _gelu_erf_slope(x: Array) -> Array:
+    _, _, n, e = _normal_parts(x)
+    left = e.times(n)
+    return jnp.where(x > 0, 1 - left, left)
+
+
+@with_derivative(_gelu_erf_slope)
+def _gelu_erf(x: Array) -> Array:
+    c, m, _, e = _normal_parts(x)
+    return jnp.where(x > 0, x * (1 - e.times(m)), e.times(c * m))
+
+
+@elementwise
+def gelu(x: Array, approximate: bool = True) -> Array:
+    r"""Gaussian error linear unit.
+
+    .. math::
+      \mathrm{gelu}(x) = x\,\Phi(x) = \frac{x}{2} \left(1 + \mathrm{erf}\frac{x}{\sqrt 2}\right)
+      \approx \frac{x}{2} \left(1 + \tanh\left(\sqrt{2/\pi}\,(x + 0.044715 x^3)\right)\right)
+
+    Not monotone: minimum -0.1700 at -0.7525. Limits: 0 at :math:`-\infty`, :math:`\infty` at :math:`+\infty`. The
+    approximation is computed as x sigmoid(2u), for 1 + tanh(u) keeps no digit on the left.
+
+    Args:
+      x: input, any shape.
+      approximate: whether to take the form with tanh, as `jax.nn.gelu` does by default; torch and Keras take the
+        exact one.
+
+    Returns:
+      Array of the shape and dtype of ``x`` (integers give the default float), at least -0.1701.
+
+    Examples:
+      >>> gelu(1.0)
+      Array(0.841192, dtype=float32, weak_type=True)
+      >>> gelu(1.0, approximate=False)
+      Array(0.8413447, dtype=float32, weak_type=True)
+
+    References:
+      Hendrycks and Gimpel, "Gaussian error linear units (GELUs)", 2016, arXiv:1606.08415.
+    """
+    return _gelu_tanh(x) if approximate else _gelu_erf(x)
+
+
+_QUICK = 1.702
+
+
+def _quick_curvature_lead(x: Array) -> Array:
+    return 2 * _QUICK * one_plus(scaled(jnp.abs(x), -_QUICK / 2))
+
+
+_quick_gelu, _, _ = sigmoid_gated(
+    lambda x: scaled(x, _QUICK),
+    lambda x: one_plus(scaled(x, _QUICK)),
+    _quick_curvature_lead,
+    lambda x: _QUICK**2 * x,
+)
+
+
+@elementwise
+def quick_gelu(x: Array) -> Array:
+    r"""Gelu by a sigmoid, which is within 0.0204 of the exact one.
+
+    .. math::
+      \mathrm{quick\_gelu}(x) = x\,\mathrm{sigmoid}(1.702 x)
+
+    Not monotone: minimum -0.1636 at -0.7512. Limits: 0 at :math:`-\infty`, :math:`\infty` at :math:`+\infty`.
+
+    Args:
+      x: input, any shape.
+
+    Returns:
+      Array of the shape and dtype of ``x`` (integers give the default float), at least -0.1637.
+
+    Examples:
+      >>> quick_gelu(1.0)
+      Array(0.845796, dtype=float32, weak_type=True)
+
+    References:
+      Hendrycks and Gimpel, "Gaussian error linear units (GELUs)", 2016, arXiv:1606.08415.
+    """
+    return _quick_gelu(x)
+
+
+@elementwise
+def clipped_gelu(x: Array) -> Array:
+    r"""Exact gelu that stops at 10, for networks to be quantised.
+
+    .. math::
+      \mathrm{clipped\_gelu}(x) = \min(\mathrm{gelu}(x), 10)
+
+    Kink at 10, where the derivative is taken to be 1. Limits: 0 at :math:`-\infty`, 10 at :math:`+\infty`.
+
+    Args:
+      x: input, any shape.
+
+    Returns:
+      Array of the shape and dtype of ``x`` (integers give the default float), from -0.17 to 10.
+
+    Examples:
+      >>> clipped_gelu(jnp.array([-1.0, 20.0]))
+      Array([-0.15865526, 10.        ], dtype=float32)
+
+    References:
+      Wu, Judd, Zhang, Isaev and Micikevicius, "Integer quantization for deep learning inference: principles and
+      empirical evaluation", 2020, arXiv:2004.09602.
+    """
+    return jnp.where(x > 10, 10, _gelu_erf(x))
+
+
+class _Phish(NamedTuple):
+    """What the three orders share: the gate is the tanh of u = gelu(x)."""
+
+    c: Array
+    m: Array
+    n: Array
+    e: Exponential
+    u: Array
+    u_slope: Array
+    s: Exponential  # exp(-2|u|), sech^2(u) over
+    scale: Array
+
+
+def _phish_parts(x: Array) -> _Phish:
+    c, m, n, e = _normal_parts(x)
+    positive, tail, u_slope = x > 0, e.times(jnp.abs(c) * m), e.times(n)
+    u = fast_two_sum(jnp.maximum(c, 0), -tail)
+    s = shifted_exp(-2 * jnp.abs(u.high), jnp.where(positive, -2 * u.low, 0))
+    return _Phish(c, m, n, e, u.high, jnp.where(positive, 1 - u_slope, u_slope), s, 4 / jnp.square(1 + s.value))
+
+
+@near_root(ROOTS["phish", 2])
+def _phish_curvature(x: Array) -> Array:
+    p = _phish_parts(x)
+    bend, t = _DENSITY_AT_0[0] * (2 - p.c * p.c), tanh(p.u)
+    right = p.s.times(p.scale * (2 * p.u_slope + p.c * (p.e.times(bend) - 2 * t * p.u_slope * p.u_slope)))
+    left = p.e.times(p.s.value * p.scale * (2 * p.n + p.c * (bend - 2 * t * p.n * p.u_slope)))
+    return jnp.where(x > 0, right, left)
+
+
+@with_derivative(_phish_curvature)
+@near_root(ROOTS["phish", 1])
+def _phish_slope(x: Array) -> Array:
+    p = _phish_parts(x)
+    left = p.e.times(p.c * (p.m * _tanh_over(p.u) + p.s.value * p.scale * p.n))
+    return jnp.where(x > 0, tanh(p.u) + p.s.times(p.scale * p.c * p.u_slope), left)
+
+
+@with_derivative(_phish_slope)
+def _phish(x: Array) -> Array:
+    p = _phish_parts(x)
+    return jnp.where(x > 0, x * tanh(p.u), p.e.times(p.c * p.c * p.m * _tanh_over(p.u)))
+
+
+# Of tanh(u) / u in u^2, for u from the minimum of gelu, -0.17, to 0.
+_TANH_OVER = [1, -1 / 3, 2 / 15, -17 / 315, 62 / 2835, -1382 / 155925, 21844 / 6081075, -929569 / 638512875]
+_TANH_OVER += [6404582 / 10854718875, -443861162 / 1856156927625]
+
+
+def _tanh_over(u: Array) -> Array:
+    return polynomial(jnp.square(jnp.clip(u, -0.2, 0)), _TANH_OVER)
+
+
+@elementwise
+def phish(x: Array) -> Array:
+    r"""Tanh of the exact gelu as a gate.
+
+    .. math::
+      \mathrm{phish}(x) = x \tanh(\mathrm{gelu}(x))
+
+    Not negative beside 0: on the left it is a small positive bump. Limits: 0 at :math:`-\infty`, :math:`\infty` at
+    :math:`+\infty`.
+
+    Args:
+      x: input, any shape.
+
+    Returns:
+      Array of the shape and dtype of ``x`` (integers give the default float), not negative.
+
+    Examples:
+      >>> phish(1.0)
+      Array(0.6864485, dtype=float32, weak_type=True)
+
+    References:
+      Naveen, "Phish: a novel hyper-optimizable activation function", 2022.
+    """
+    return _phish(x)

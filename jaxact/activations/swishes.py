@@ -1,0 +1,254 @@
+"""Functions that are x times a sigmoid: silu and its relatives."""
+
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+from jaxact.activations._compensated import Double, one_plus, product, two_product, two_sum
+from jaxact.activations._gates import FAR, SigmoidGate, sigmoid_gated
+from jaxact.activations._numerics import elementwise, like, with_derivative
+
+silu_parts = sigmoid_gated(
+    lambda x: Double(x, jnp.zeros_like(x)), lambda x: 1 + x, lambda x: 2 - jnp.abs(x), lambda x: x
+)
+"""Silu with its first two derivatives."""
+
+_silu, *_ = silu_parts
+
+
+@elementwise
+def silu(x: Array) -> Array:
+    r"""Sigmoid-weighted linear unit, also called swish.
+
+    .. math::
+      \mathrm{silu}(x) = x\,\mathrm{sigmoid}(x) = \frac{x}{1 + e^{-x}}
+
+    Not monotone: minimum -0.2785 at -1.2785. Limits: 0 at :math:`-\infty`, :math:`\infty` at :math:`+\infty`.
+
+    Args:
+      x: input, any shape.
+
+    Returns:
+      Array of the shape and dtype of ``x`` (integers give the default float), at least -0.2785.
+
+    Examples:
+      >>> silu(1.0)
+      Array(0.7310586, dtype=float32, weak_type=True)
+
+    References:
+      Elfwing, Uchibe and Doya, "Sigmoid-weighted linear units for neural network function approximation in
+      reinforcement learning", 2017, arXiv:1702.03118;
+      Ramachandran, Zoph and Le, "Searching for activation functions", 2017, arXiv:1710.05941.
+    """
+    return _silu(x)
+
+
+swish = silu
+
+_LARGE = 1e15  # its square does not overflow, and no exponential of it is left
+
+
+def _swish_gate(x: Array, beta: Array) -> tuple[SigmoidGate, Array]:
+    c = jnp.clip(x, -_LARGE, _LARGE) + 0 * beta
+    return SigmoidGate(two_product(c, beta + 0 * c)), c
+
+
+def _swish_curvature(x: Array, beta: Array) -> Array:
+    gate, c = _swish_gate(x, beta)
+    bend = two_product(beta, gate.u)
+    lead = two_sum(2 * beta + 0 * c, -jnp.sign(gate.u) * bend.high)
+    return gate.slope_plus_curvature(lead.high + (lead.low - jnp.sign(gate.u) * bend.low), bend.high)
+
+
+@with_derivative(_swish_curvature, None)
+def _swish_slope(x: Array, beta: Array) -> Array:
+    gate, c = _swish_gate(x, beta)
+    return gate.plus_slope(jnp.ones_like(c), one_plus(two_product(beta + 0 * c, c)))
+
+
+def _swish_slope_in_beta(x: Array, beta: Array) -> Array:
+    gate, c = _swish_gate(x, beta)
+    return gate.slope(c * c)
+
+
+@with_derivative(_swish_slope, _swish_slope_in_beta)
+def _swish(x: Array, beta: Array) -> Array:
+    return _swish_gate(x, beta)[0].times(x)
+
+
+@elementwise
+def swish_beta(x: Array, beta: ArrayLike = 1.0) -> Array:
+    r"""Swish with a slope of its gate: silu at 1, nearly relu when large, x/2 at 0.
+
+    .. math::
+      \mathrm{swish\_beta}(x) = x\,\mathrm{sigmoid}(\beta x)
+
+    For :math:`\beta > 0` the limits are 0 at :math:`-\infty` and :math:`\infty` at :math:`+\infty`.
+
+    Args:
+      x: input, any shape.
+      beta: :math:`\beta`, often learned.
+
+    Returns:
+      Array of the shape and dtype of ``x`` (integers give the default float).
+
+    Examples:
+      >>> swish_beta(1.0, 2.0)
+      Array(0.880797, dtype=float32, weak_type=True)
+
+    References:
+      Ramachandran, Zoph and Le, "Searching for activation functions", 2017, arXiv:1710.05941.
+    """
+    return _swish(x, *like(x, beta))
+
+
+def _plain_gate(x: Array) -> tuple[SigmoidGate, Array]:
+    c = jnp.clip(x, -FAR, FAR)
+    return SigmoidGate(Double(c, jnp.zeros_like(c))), c
+
+
+def _e_swish_curvature(x: Array, beta: Array) -> Array:
+    gate, c = _plain_gate(x)
+    return gate.slope_plus_curvature(beta * (2 - jnp.abs(c)), beta * c)
+
+
+@with_derivative(_e_swish_curvature, None)
+def _e_swish_slope(x: Array, beta: Array) -> Array:
+    gate, c = _plain_gate(x)
+    return gate.plus_slope(beta + 0 * c, beta * (1 + c))
+
+
+@with_derivative(_e_swish_slope, lambda x, beta: _silu(x) + 0 * beta)
+def _e_swish(x: Array, beta: Array) -> Array:
+    return _plain_gate(x)[0].times(beta * x)
+
+
+@elementwise
+def e_swish(x: Array, beta: ArrayLike = 1.735) -> Array:
+    r"""Silu scaled up.
+
+    .. math::
+      \mathrm{e\_swish}(x) = \beta\,x\,\mathrm{sigmoid}(x)
+
+    Not monotone. Limits: 0 at :math:`-\infty`, :math:`\infty` at :math:`+\infty`.
+
+    Args:
+      x: input, any shape.
+      beta: :math:`\beta`, in the paper from 1 to 2.
+
+    Returns:
+      Array of the shape and dtype of ``x`` (integers give the default float).
+
+    Examples:
+      >>> e_swish(1.0, 2.0)
+      Array(1.4621172, dtype=float32, weak_type=True)
+
+    References:
+      Alcaide, "E-swish: adjusting activations to different network depths", 2018, arXiv:1801.07145.
+    """
+    return _e_swish(x, *like(x, beta))
+
+
+def _acon_gate(x: Array, p1: Array, p2: Array, beta: Array) -> tuple[SigmoidGate, Array, Array]:
+    c = jnp.clip(x, -_LARGE, _LARGE) + 0 * (p1 + p2 + beta)
+    p1, p2, beta = (p + 0 * c for p in (p1, p2, beta))
+    zero = jnp.zeros_like(c)
+    z = product(product(two_sum(p1, -p2), Double(beta, zero)), Double(c, zero))
+    return SigmoidGate(z), c, p1 - p2
+
+
+def _mirrored(gate: SigmoidGate) -> SigmoidGate:
+    """The gate of ``-u``, which shares the exponential."""
+    other = object.__new__(SigmoidGate)
+    other.__dict__.update(gate.__dict__, u=-gate.u, right=~gate.right)
+    return other
+
+
+def _acon_curvature(x: Array, p1: Array, p2: Array, beta: Array) -> Array:
+    gate, _, d = _acon_gate(x, p1, p2, beta)
+    scale = beta * d * d
+    return scale * gate.slope_plus_curvature(2 - jnp.abs(gate.u), gate.u)
+
+
+@with_derivative(_acon_curvature, None, None, None)
+def _acon_slope(x: Array, p1: Array, p2: Array, beta: Array) -> Array:
+    gate, c, d = _acon_gate(x, p1, p2, beta)
+    return gate.plus_slope(p1 + 0 * c, p1 + d * gate.u) + _mirrored(gate).times(p2 + 0 * c)
+
+
+def _acon_slope_in_p1(x: Array, p1: Array, p2: Array, beta: Array) -> Array:
+    gate, c, _ = _acon_gate(x, p1, p2, beta)
+    return gate.plus_slope(c, c * (1 + gate.u))
+
+
+def _acon_slope_in_p2(x: Array, p1: Array, p2: Array, beta: Array) -> Array:
+    gate, c, _ = _acon_gate(x, p1, p2, beta)
+    return _mirrored(gate).plus_slope(c, c * (1 - gate.u))
+
+
+def _acon_slope_in_beta(x: Array, p1: Array, p2: Array, beta: Array) -> Array:
+    gate, c, d = _acon_gate(x, p1, p2, beta)
+    return gate.slope((c * d) * (c * d))
+
+
+@with_derivative(_acon_slope, _acon_slope_in_p1, _acon_slope_in_p2, _acon_slope_in_beta)
+def _acon(x: Array, p1: Array, p2: Array, beta: Array) -> Array:
+    gate, _, _ = _acon_gate(x, p1, p2, beta)
+    return gate.times(p1 * x) + _mirrored(gate).times(jnp.where(p2 == 0, 0, p2 * x))
+
+
+@elementwise
+def acon_c(x: Array, p1: ArrayLike = 1.0, p2: ArrayLike = 0.0, beta: ArrayLike = 1.0) -> Array:
+    r"""Smooth maximum of two linear functions, with learned slopes: "activate or not".
+
+    .. math::
+      \mathrm{acon\_c}(x) = (p_1 - p_2)\,x\,\mathrm{sigmoid}(eta (p_1 - p_2) x) + p_2 x
+
+    The defaults give silu. Limits: as :math:`\max(p_1 x, p_2 x)`, for :math:`eta > 0`.
+
+    Args:
+      x: input, any shape.
+      p1: :math:`p_1`, slope at one end.
+      p2: :math:`p_2`, slope at the other.
+      beta: :math:`eta`, how sharp the switch is.
+
+    Returns:
+      Array of the shape and dtype of ``x`` (integers give the default float).
+
+    Examples:
+      >>> acon_c(1.0, 1.0, 0.25, 2.0)
+      Array(0.8631807, dtype=float32, weak_type=True)
+
+    References:
+      Ma, Zhang, Liu and Sun, "Activate or not: learning customized activation", 2020, arXiv:2009.04759.
+    """
+    return _acon(x, *like(x, p1, p2, beta))
+
+
+@elementwise
+def ft_swish(x: Array, threshold: ArrayLike = -0.2) -> Array:
+    r"""Flatten-T swish: silu shifted down on the right, flat on the left.
+
+    .. math::
+      \mathrm{ft\_swish}(x) = \mathrm{relu}(x)\,\mathrm{sigmoid}(x) + T
+
+    Kink at 0, where the derivative is taken to be 0, as that of relu. Limits: T at :math:`-\infty`,
+    :math:`\infty` at
+    :math:`+\infty`.
+
+    Args:
+      x: input, any shape.
+      threshold: :math:`T`, the value on the left.
+
+    Returns:
+      Array of the shape and dtype of ``x`` (integers give the default float), at least T.
+
+    Examples:
+      >>> ft_swish(jnp.array([-1.0, 1.0]))
+      Array([-0.2      ,  0.5310586], dtype=float32)
+
+    References:
+      Chieng, Wahid, Ong and Perla, "Flatten-T Swish: a thresholded ReLU-Swish-like activation function for deep
+      learning", 2018, arXiv:1812.06247.
+    """
+    return jnp.where(x <= 0, 0, _silu(x)) + threshold
