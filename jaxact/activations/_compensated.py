@@ -36,8 +36,9 @@ def split(x: Array) -> Double:
 
 
 def two_sum(a: Array, b: Array) -> Double:
-    """``a + b`` without error. A constant goes second: XLA makes ``(b + 1) - 1`` into ``b``, which loses the
-    error.
+    """``a + b`` without error.
+
+    A constant goes second: XLA makes ``(b + 1) - 1`` into ``b``, which loses the error.
     """
     s = a + b
     t = s - a

@@ -78,7 +78,7 @@ def self_gated(
     right: Callable[[Array, Array], Parts],
     mend: Callable[[Formula], Formula] = lambda slope: slope,
 ) -> tuple[Formula, ...]:
-    r"""The function ``x * g(x)`` and its first two derivatives, from its two sides in terms of :math:`t = e^{-|x|}`.
+    r"""The function ``x * g(x)`` and its first two derivatives, in terms of :math:`t = e^{-|x|}`.
 
     Args:
       left: from (x, t), for x <= 0, to g, f' and f'' over t.

@@ -47,8 +47,9 @@ _POWERS = {size: chebyshev.cheb2poly(MILLS[:terms]).tolist() for size, terms in 
 
 
 def mills_numerator(a: Array) -> Array:
-    r""":math:`(1 + a)\,Q(a)\,e^{a^2/2}` for :math:`a \ge 0`, Q the upper tail of the standard normal
-    distribution.
+    r""":math:`(1 + a)\,Q(a)\,e^{a^2/2}` for :math:`a \ge 0`.
+
+    Q is the upper tail of the standard normal distribution.
     """
     return polynomial(1 - 8 / (a + 4), _POWERS[a.dtype.itemsize])
 

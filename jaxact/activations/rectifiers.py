@@ -4,7 +4,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxact.activations._numerics import elementwise
+from jaxact.activations._numerics import elementwise, like
 
 
 @elementwise
@@ -221,7 +221,8 @@ def star_relu(x: Array, scale: ArrayLike = 0.8944271909999159, bias: ArrayLike =
       Yu et al., "MetaFormer baselines for vision", 2022, arXiv:2210.13452.
     """
     y = jnp.where(x <= 0, 0, x)
-    return (scale * y) * y + bias
+    s, b = like(x, scale, bias)
+    return (s * y) * y + b
 
 
 @elementwise

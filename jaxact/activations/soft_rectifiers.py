@@ -129,7 +129,7 @@ class _Beta:
         self.t = self.e.value
 
     def log(self, scale: Array) -> Array:
-        """Computes ``scale * log(1 + t)``."""
+        """The logarithm of 1 + t, times a scale."""
         t = jnp.maximum(self.t, 1e-12)
         return self.e.times(scale * (log1p_unit(t) / t))
 

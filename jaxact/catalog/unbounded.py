@@ -50,10 +50,12 @@ ROWS = (
                "alpha_p * x * x + beta * x if x > 0 else alpha_n * (exp(x) - 1 - x) + beta * x",
                (-0.2057512240964821, INF), False, (), 0.5, "Huang & Schlag 2024, arXiv:2411.13010"),
     Activation("soft_exponential", curved_units.soft_exponential,
-               "-log(1 - alpha * (x + alpha)) / alpha if alpha < 0 else x if alpha == 0 else (exp(alpha * x) - 1) / alpha + alpha",
+               "-log(1 - alpha * (x + alpha)) / alpha if alpha < 0 else x if alpha == 0 else"
+               " (exp(alpha * x) - 1) / alpha + alpha",
                (-INF, INF), True, (), 1, "Godfrey & Gashler 2015, arXiv:1602.01321"),
     Activation("srelu", rectifiers.srelu,
-               "t_right + a_right * (x - t_right) if x >= t_right else x if x > t_left else t_left + a_left * (x - t_left)",
+               "t_right + a_right * (x - t_right) if x >= t_right else x if x > t_left else"
+               " t_left + a_left * (x - t_left)",
                (-INF, INF), True, (-1, 1), 1, "Jin et al. 2015, arXiv:1512.07030", aliases=("s_shaped_relu",),
                kink_slopes=(0.2, 0.2)),
 )
