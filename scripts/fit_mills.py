@@ -1,4 +1,4 @@
-"""Prints the table MILLS of `jaxact/activations/_normal.py`: Chebyshev coefficients of the scaled tail of the normal.
+"""Prints the table MILLS of `jaxact/activations/_normal.py`: the tail of the normal in Chebyshev polynomials.
 
 Needs mpmath.
 """
