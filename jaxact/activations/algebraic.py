@@ -152,7 +152,7 @@ def isru(x: Array, alpha: ArrayLike = 1.0) -> Array:
 
     Examples:
       >>> isru(1.0)
-      Array(0.7071068, dtype=float32, weak_type=True)
+      Array(0.70710677, dtype=float32, weak_type=True)
 
     References:
       Carlile, Delamarter, Kinney, Marti and Whitney, "Improving deep learning by inverse square root linear units
@@ -179,7 +179,7 @@ def isrlu(x: Array, alpha: ArrayLike = 1.0) -> Array:
 
     Examples:
       >>> isrlu(jnp.array([-1.0, 1.0]))
-      Array([-0.7071068,  1.       ], dtype=float32)
+      Array([-0.70710677,  1.        ], dtype=float32)
 
     References:
       Carlile, Delamarter, Kinney, Marti and Whitney, "Improving deep learning by inverse square root linear units

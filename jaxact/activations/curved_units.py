@@ -50,7 +50,9 @@ def _xielu(x: Array, alpha_p: Array, alpha_n: Array, beta: Array) -> Array:
     d = two_sum(beta + 0 * c, -alpha_n + 0 * c)
     zero, lead = jnp.zeros_like(d.high), jnp.maximum(c, -1e30) + 0 * alpha_n
     far = total(product(double_expm1(c), Double(alpha_n + zero, zero)), product(d, Double(lead + zero, zero)))
-    return jnp.where(x > 0, (alpha_p * x + beta) * x, jnp.where(c > -1, near, jnp.where(c < -1e30, near, far)))
+    end = (beta - alpha_n) * x  # what is left far out
+    left = jnp.where(c > -1, near, jnp.where(c < -1e30, end, far))
+    return jnp.where(x > 0, (alpha_p * x + beta) * x, left)
 
 
 @elementwise
@@ -76,7 +78,7 @@ def xielu(x: Array, alpha_p: ArrayLike = 0.8, alpha_n: ArrayLike = 0.8, beta: Ar
 
     Examples:
       >>> xielu(jnp.array([-1.0, 1.0]))
-      Array([-0.2056965,  1.3      ], dtype=float32)
+      Array([-0.20569645,  1.3       ], dtype=float32)
 
     References:
       Huang and Schlag, "Deriving activation functions using integration", 2024, arXiv:2411.13010.

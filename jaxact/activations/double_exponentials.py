@@ -86,7 +86,7 @@ def serf(x: Array) -> Array:
 
     Examples:
       >>> serf(1.0)
-      Array(0.9368029, dtype=float32, weak_type=True)
+      Array(0.936722, dtype=float32, weak_type=True)
 
     References:
       Nag and Bhattacharyya, "SERF: towards better training of deep neural networks using log-Softplus ERror
@@ -147,7 +147,7 @@ def telu(x: Array) -> Array:
 
     Examples:
       >>> telu(1.0)
-      Array(0.99132895, dtype=float32, weak_type=True)
+      Array(0.99132884, dtype=float32, weak_type=True)
 
     References:
       Liu and Di, "TanhExp: a smooth activation function with high convergence speed for lightweight neural
@@ -203,7 +203,7 @@ def golu(x: Array) -> Array:
 
     Examples:
       >>> golu(1.0)
-      Array(0.69220066, dtype=float32, weak_type=True)
+      Array(0.6922006, dtype=float32, weak_type=True)
 
     References:
       Das, Wigger, Vinyals and others, "Gompertz linear units: leveraging asymmetry for enhanced learning

@@ -61,7 +61,7 @@ def elish(x: Array) -> Array:
 
     Examples:
       >>> elish(jnp.array([-1.0, 1.0]))
-      Array([-0.17000341,  0.7310586 ], dtype=float32)
+      Array([-0.1700034,  0.7310586], dtype=float32)
 
     References:
       Basirat and Roth, "The quest for the golden activation function", 2018, arXiv:1808.00783.

@@ -163,7 +163,7 @@ def quick_gelu(x: Array) -> Array:
 
     Examples:
       >>> quick_gelu(1.0)
-      Array(0.845796, dtype=float32, weak_type=True)
+      Array(0.84579575, dtype=float32, weak_type=True)
 
     References:
       Hendrycks and Gimpel, "Gaussian error linear units (GELUs)", 2016, arXiv:1606.08415.
@@ -268,7 +268,7 @@ def phish(x: Array) -> Array:
 
     Examples:
       >>> phish(1.0)
-      Array(0.6864485, dtype=float32, weak_type=True)
+      Array(0.6865207, dtype=float32, weak_type=True)
 
     References:
       Naveen, "Phish: a novel hyper-optimizable activation function", 2022.

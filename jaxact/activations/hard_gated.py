@@ -83,7 +83,7 @@ def hard_elish(x: Array) -> Array:
 
     Examples:
       >>> hard_elish(jnp.array([-2.0, -0.5, 2.0]))
-      Array([-0.        , -0.09836734,  2.        ], dtype=float32)
+      Array([-0.        , -0.09836733,  2.        ], dtype=float32)
 
     References:
       Basirat and Roth, "The quest for the golden activation function", 2018, arXiv:1808.00783.
@@ -133,7 +133,7 @@ def lisht(x: Array) -> Array:
 
     Examples:
       >>> lisht(jnp.array([-2.0, 1.0]))
-      Array([1.9280552, 0.7615942], dtype=float32)
+      Array([1.9280554 , 0.76159424], dtype=float32)
 
     References:
       Roy, Manna, Dubey and Chaudhuri, "LiSHT: non-parametric linearly scaled hyperbolic tangent activation

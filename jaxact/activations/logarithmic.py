@@ -49,7 +49,7 @@ def asinh(x: Array) -> Array:
 
     Examples:
       >>> asinh(1.0)
-      Array(0.8813736, dtype=float32, weak_type=True)
+      Array(0.88137364, dtype=float32, weak_type=True)
     """
     return _asinh(x)
 
@@ -86,7 +86,7 @@ def logcosh(x: Array) -> Array:
 
     Examples:
       >>> logcosh(1.0)
-      Array(0.43378085, dtype=float32, weak_type=True)
+      Array(0.43378082, dtype=float32, weak_type=True)
     """
     return _logcosh(x)
 

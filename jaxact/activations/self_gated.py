@@ -85,7 +85,7 @@ def smish(x: Array) -> Array:
 
     Examples:
       >>> smish(1.0)
-      Array(0.5, dtype=float32, weak_type=True)
+      Array(0.4995701, dtype=float32, weak_type=True)
 
     References:
       Wang, Ren and Wang, "Smish: a novel activation function for deep learning methods", 2022.
@@ -125,7 +125,7 @@ def logish(x: Array) -> Array:
 
     Examples:
       >>> logish(1.0)
-      Array(0.54863, dtype=float32, weak_type=True)
+      Array(0.5487331, dtype=float32, weak_type=True)
 
     References:
       Zhu, Zhang, Wang, Chen and Zhang, "Logish: a new nonlinear nonmonotonic activation function for convolutional

@@ -50,7 +50,7 @@ def tanh(x: Array) -> Array:
 
     Examples:
       >>> tanh(jnp.array([-1.0, 0.0, 1.0]))
-      Array([-0.7615942,  0.       ,  0.7615942], dtype=float32)
+      Array([-0.76159424,  0.        ,  0.76159424], dtype=float32)
       >>> jax.grad(tanh)(10.0)  # jax.grad(jax.nn.tanh)(10.0) is 0
       Array(8.244615e-09, dtype=float32, weak_type=True)
     """

@@ -55,7 +55,7 @@ def lecun_tanh(x: Array) -> Array:
 
     Examples:
       >>> lecun_tanh(1.0)
-      Array(1.0000039, dtype=float32, weak_type=True)
+      Array(0.9999973, dtype=float32, weak_type=True)
 
     References:
       LeCun, Bottou, Orr and Müller, "Efficient backprop", 1998.
@@ -107,7 +107,7 @@ def soft_cap(x: Array, cap: ArrayLike = 50.0) -> Array:
 
     Examples:
       >>> soft_cap(100.0)
-      Array(48.201378, dtype=float32, weak_type=True)
+      Array(48.201385, dtype=float32, weak_type=True)
 
     References:
       Gemma Team, "Gemma 2: improving open language models at a practical size", 2024, arXiv:2408.00118.

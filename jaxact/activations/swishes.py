@@ -217,7 +217,7 @@ def acon_c(x: Array, p1: ArrayLike = 1.0, p2: ArrayLike = 0.0, beta: ArrayLike =
 
     Examples:
       >>> acon_c(1.0, 1.0, 0.25, 2.0)
-      Array(0.8631807, dtype=float32, weak_type=True)
+      Array(0.8631808, dtype=float32, weak_type=True)
 
     References:
       Ma, Zhang, Liu and Sun, "Activate or not: learning customized activation", 2020, arXiv:2009.04759.
