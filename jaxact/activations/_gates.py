@@ -41,8 +41,8 @@ class SigmoidGate:
         return ends / jnp.square(1 + self.t)
 
     def slope_plus_curvature(self, at_end: Array, bend: Array) -> Array:
-        """``(at_end + |bend|) * sigmoid'(u) + bend * sigmoid''(u)``, for a bend of the sign of u."""
-        return self.slope(at_end + jnp.abs(bend) * (2 * self.t / (1 + self.t)))
+        """``(at_end + sign(u) * bend) * sigmoid'(u) + bend * sigmoid''(u)``."""
+        return self.slope(at_end + jnp.where(self.right, bend, -bend) * (2 * self.t / (1 + self.t)))
 
 
 def sigmoid_gated(
