@@ -14,6 +14,7 @@ BITS = 400
 
 # Function, order of the derivative, about where its root is, and within which radius of it the series is taken.
 ROOTS = [
+    ("smish", 1, -1.39, 0.6),
     ("logish", 1, -1.37, 0.6),
     ("serf", 1, -1.19, 0.6),
     ("telu", 1, -1.08, 0.6),

@@ -1,8 +1,7 @@
 """Double-word arithmetic: numbers as unevaluated sums of a leading part and what rounding took from it.
 
-The exponential magnifies the error of its argument: at e**-80 half a unit in the last place of the argument
-makes 40
-of the result. So arguments that are themselves results are carried with their rounding errors.
+The exponential magnifies the error of its argument: at e**-80 half a unit in the last place of the argument makes
+40 of the result. So arguments that are themselves results are carried with their rounding errors.
 
 Source: Dekker, "A floating-point technique for extending the available precision", 1971.
 """
@@ -52,15 +51,19 @@ def fast_two_sum(a: Array, b: Array) -> Double:
 
 
 def two_product(a: Array, b: Array) -> Double:
-    """``a * b`` to twice the precision, short of overflow and underflow.
+    """``a * b`` to twice the precision, short of underflow.
 
-    Only exact products are subtracted from: a compiler may contract ``x - a * b`` to one operation that does not
-    round the product, and then the rounding error of the product would come out as 0.
+    Compilers fuse a multiplication with the subtraction that follows, where it is not rounded any more, and leave
+    it rounded elsewhere: then the error is that of another number. A number without its last bit is no mere
+    product, and products of halves are exact, fused or not.
     """
+    integer = jnp.int32 if a.dtype == jnp.float32 else jnp.int64
+    even = lax.bitcast_convert_type(lax.bitcast_convert_type(a * b, integer) & ~1, a.dtype)
     x, y = split(a), split(b)
-    p = fast_two_sum(x.high * y.high, (x.high * y.low + x.low * y.high) + x.low * y.low)
-    tiny = jnp.abs(p.high) < float(jnp.finfo(a.dtype).tiny) * 2.0**60  # the low halves may have been flushed
-    return Double(jnp.where(tiny, a * b, p.high), jnp.where(tiny, 0, p.low))
+    low = ((x.high * y.high - even) + x.high * y.low + x.low * y.high) + x.low * y.low
+    p, size = fast_two_sum(even, low), jnp.abs(even)
+    sound = (size > float(jnp.finfo(a.dtype).tiny) * 2.0**60) & (size < jnp.inf)  # or low halves may be flushed
+    return Double(jnp.where(sound, p.high, a * b), jnp.where(sound, p.low, 0))
 
 
 def quotient(a: Array, b: Array) -> Double:

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from jaxact.activations._compensated import Double, fast_two_sum, two_product, two_sum
+from jaxact.activations._compensated import Double, fast_two_sum, product, two_product, two_sum
 from jaxact.activations._numerics import with_derivative
 
 
@@ -94,18 +94,20 @@ def shifted_exp(x: Array, more: Array | float = 0.0) -> Exponential:
 
 
 def double_exp(x: Array) -> Double:
-    """``exp(x)`` to more than the precision of the dtype, for moderate ``x >= 0``."""
+    """``exp(x)`` to almost twice the precision of the dtype, for moderate ``x >= 0``: the square of a square."""
     k, r, low = _reduced(x)
+    r, low = r / 4, low / 4
     square = two_product(r, r)
     rest = r * square.high * polynomial(r, _DOUBLE_EXP[x.dtype.itemsize])
     lead = two_sum(r, jnp.ones_like(r))
     more = fast_two_sum(lead.high, square.high / 2)
-    total = fast_two_sum(more.high, more.low + (lead.low + (square.low / 2 + (rest + low * (1 + r)))))
-    scale = _power_of_two(k)
+    root = fast_two_sum(more.high, more.low + (lead.low + (square.low / 2 + (rest + low * (1 + r)))))
+    root = product(root, root)
+    total, scale = product(root, root), _power_of_two(k)
     return Double(total.high * scale, total.low * scale)
 
 
-_DOUBLE_EXP = {size: [1 / math.factorial(n) for n in range(3, terms + 3)] for size, terms in ((4, 8), (8, 15))}
+_DOUBLE_EXP = {size: [1 / math.factorial(n) for n in range(3, terms + 3)] for size, terms in ((4, 5), (8, 11))}
 
 
 def double_expm1(x: Array) -> Double:
@@ -167,13 +169,13 @@ def sigmoid(x: Array) -> Array:
     return _sigmoid_parts(x)[1]
 
 
-_ATANH = {size: [1 / (2 * n + 1) / 4**n for n in range(1, terms)] for size, terms in ((4, 8), (8, 17))}
+ATANH = {size: [1 / (2 * n + 1) / 4**n for n in range(1, terms)] for size, terms in ((4, 8), (8, 17))}
 
 
 def log1p_ratio(z: Array) -> Array:
     r""":math:`2\,\mathrm{artanh}(z/2)/z` for z in [-2/3, 2/3]."""
     w = z * z
-    return 1 + w * polynomial(w, _ATANH[z.dtype.itemsize])
+    return 1 + w * polynomial(w, ATANH[z.dtype.itemsize])
 
 
 def log1p_unit(t: Array) -> Array:
@@ -183,7 +185,7 @@ def log1p_unit(t: Array) -> Array:
     """
     z = t / (1 + t / 2)
     w = z * z
-    return z + z * w * polynomial(w, _ATANH[t.dtype.itemsize])
+    return z + z * w * polynomial(w, ATANH[t.dtype.itemsize])
 
 
 @with_derivative(sigmoid)

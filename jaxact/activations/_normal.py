@@ -51,7 +51,7 @@ def mills_numerator(a: Array) -> Array:
 
     Q is the upper tail of the standard normal distribution.
     """
-    return polynomial(1 - 8 / (a + 4), _POWERS[a.dtype.itemsize])
+    return polynomial((a - 4) / (a + 4), _POWERS[a.dtype.itemsize])
 
 
 def exp_minus_square(x: Array, scale: float = 1.0) -> Exponential:

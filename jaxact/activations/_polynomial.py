@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from jaxact.activations._compensated import Double, add, fast_two_sum, split, two_sum
+from jaxact.activations._compensated import Double, add, fast_two_sum, product, two_product, two_sum
 
 NOTHING = -(1 << 26)  # exponent of 0
 BEYOND = 1 << 14  # exponent of infinity
@@ -42,29 +42,10 @@ class Format(NamedTuple):
         )
 
 
-def exact_product(a: Array, b: Array) -> Double:
-    """``a * b`` to twice the precision, short of underflow; the high part lacks the last bit.
-
-    Compilers fuse a multiplication with the subtraction that follows, where it is not rounded any more, and leave
-    it rounded elsewhere: then the error is that of another number. A number without its last bit is no mere
-    product, and products of halves are exact, fused or not.
-    """
-    form = Format.of(a)
-    even = lax.bitcast_convert_type(lax.bitcast_convert_type(a * b, form.integer) & ~1, a.dtype)
-    x, y = split(a), split(b)
-    return Double(even, ((x.high * y.high - even) + x.high * y.low + x.low * y.high) + x.low * y.low)
-
-
 def times(a: Double, b: Array) -> Double:
     """Product of a number at twice the precision and one at the working precision."""
-    p = exact_product(a.high, b)
+    p = two_product(a.high, b)
     return fast_two_sum(p.high, p.low + a.low * b)
-
-
-def product(a: Double, b: Double) -> Double:
-    """Product to nearly twice the precision."""
-    p = exact_product(a.high, b.high)
-    return fast_two_sum(p.high, p.low + (a.high * b.low + a.low * b.high))
 
 
 def exponent_of(x: Array) -> Array:
@@ -129,7 +110,7 @@ def polynomial(terms: Sequence[Scaled], x: Array) -> Scaled:
     scaled = [Double(t.y.high * scale, t.y.low * scale) for t, scale in zip(terms, scales, strict=True)]
     high, low = scaled.pop()
     for c in reversed(scaled):
-        p = exact_product(high, fraction)
+        p = two_product(high, fraction)
         s = two_sum(p.high, c.high)
         high, low = s.high, low * fraction + (p.low + (s.low + c.low))
     return Scaled(two_sum(high, low), largest)
@@ -157,7 +138,7 @@ def ratio(a: Scaled, b: Scaled, power: int = 1, *, shared: bool = False) -> Scal
     d = functools.reduce(product, [b.y] * power)
     r = reciprocal(d.high)
     q = a.y.high / d.high if shared else a.y.high * r
-    p = exact_product(q, d.high)
+    p = two_product(q, d.high)
     rest = ((a.y.high - p.high) - p.low) + (a.y.low - q * d.low)
     rest = rest / d.high if shared else rest * r
     return Scaled(fast_two_sum(q, rest), a.exponent - power * b.exponent)

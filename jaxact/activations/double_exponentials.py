@@ -5,11 +5,12 @@ import math
 import jax.numpy as jnp
 from jax import Array
 
-from jaxact.activations._compensated import product, two_sum
+from jaxact.activations._compensated import Double, add, product, two_sum
 from jaxact.activations._exponential import (
+    ATANH,
     Exponential,
     double_exp,
-    log1p_ratio,
+    expm1,
     log1p_unit,
     polynomial,
     sech2,
@@ -24,18 +25,24 @@ from jaxact.activations._roots import ROOTS, near_root
 _TWO_OVER_SQRT_PI = 2 / math.sqrt(math.pi)
 
 
+# Of the square of y in erf(y) / (2 y / sqrt(pi)).
 _ERF = {
-    size: [_TWO_OVER_SQRT_PI * (-1) ** n / math.factorial(n) / (2 * n + 1) for n in range(terms)]
-    for size, terms in ((4, 10), (8, 17))
+    size: [(-1) ** n / math.factorial(n) / (2 * n + 1) for n in range(terms)] for size, terms in ((4, 10), (8, 17))
 }
 
 
 def _serf_left(x: Array, t: Array) -> Parts:
-    ratio = log1p_ratio(t / (1 + t / 2)) / (1 + t / 2)  # softplus over t
-    square = jnp.square(ratio * t)
-    gate = polynomial(square, _ERF[x.dtype.itemsize]) * ratio
-    gate_slope = _TWO_OVER_SQRT_PI * shifted_exp(-square).value / (1 + t)
-    return gate, gate + x * gate_slope, gate_slope * (2 + x * (1 - 2 * ratio * t * t) / (1 + t))
+    # The gate over t and its derivative are 2 / sqrt(pi) but for what grows with t: that is added last.
+    z = t / (1 + t / 2)
+    more = z * z * polynomial(z * z, ATANH[x.dtype.itemsize])
+    excess = (more - t / 2) / (1 + t / 2)  # softplus over t, less 1
+    y = t + t * excess
+    tail = y * y * polynomial(y * y, _ERF[x.dtype.itemsize][1:])
+    gate = excess + tail + excess * tail
+    gate_slope = (expm1(-y * y) - t) / (1 + t)
+    slope = (x + 1) + (gate + x * gate_slope)
+    curvature = (1 + gate_slope) * (2 + x * (1 - 2 * t * y) / (1 + t))
+    return tuple(_TWO_OVER_SQRT_PI * part for part in (1 + gate, slope, curvature))
 
 
 def _serf_right(x: Array) -> tuple[Array, Array, Array, Exponential]:
@@ -96,7 +103,7 @@ def serf(x: Array) -> Array:
 
 
 def _telu_left(x: Array, v: Array) -> Parts:
-    v = jnp.maximum(v, 1e-12)
+    v = jnp.maximum(v, 2.0**-100)
     gate, gate_slope = tanh(v), sech2(v)
     return gate / v, gate / v + x * gate_slope, gate_slope * (2 + x * (1 - 2 * v * gate))
 
@@ -106,23 +113,28 @@ _left_telu, _left_telu_slope, _left_telu_curvature = self_gated(
 )
 
 
-def _telu_right(x: Array) -> tuple[Array, Array, Exponential, Array]:
+def _telu_right(x: Array) -> tuple[Array, Double, Exponential, Array]:
     """Input, v = exp(x), exp(-2v), and v sech^2(v) over it, for x > 0."""
     c = jnp.clip(x, 0, 7)  # exp(-2 exp(7)) is 0 in every dtype
     v = double_exp(c)
     e = shifted_exp(-2 * v.high, -2 * v.low)
-    return c, v.high, e, 4 * v.high / jnp.square(1 + e.value)
+    return c, v, e, 4 * v.high / jnp.square(1 + e.value)
 
 
 def _telu_curvature(x: Array) -> Array:
     c, v, e, scale = _telu_right(x)
-    return jnp.where(x > 0, e.times(scale * (2 + c * (1 - 2 * v * tanh(v)))), _left_telu_curvature(x))
+    # 2 + c (1 - 2 v tanh(v)), where tanh(v) is 1 but for a little, which is added last.
+    lead = two_sum(-2 * v.high, jnp.ones_like(c))
+    bend = product(Double(c, jnp.zeros_like(c)), Double(lead.high, lead.low - 2 * v.low))
+    bend = add(bend, Double(jnp.full_like(c, 2), jnp.zeros_like(c)))
+    bend = bend.high + (bend.low + 4 * c * v.high * (e.value / (1 + e.value)))
+    return jnp.where(x > 0, e.times(scale * bend), _left_telu_curvature(x))
 
 
 @with_derivative(_telu_curvature)
 def _telu_slope(x: Array) -> Array:
     c, v, e, scale = _telu_right(x)
-    return jnp.where(x > 0, tanh(v) + e.times(scale * c), _left_telu_slope(x))
+    return jnp.where(x > 0, tanh(v.high) + e.times(scale * c), _left_telu_slope(x))
 
 
 @with_derivative(_telu_slope)

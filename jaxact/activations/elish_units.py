@@ -1,23 +1,15 @@
 """Elish: silu on the right, elu times the sigmoid on the left."""
 
-import math
-
 import jax.numpy as jnp
 from jax import Array
 
-from jaxact.activations._compensated import constant
-from jaxact.activations._exponential import Exponential, expm1, shifted_exp
+from jaxact.activations._compensated import Double, add, product, two_sum
+from jaxact.activations._exponential import expm1, shifted_exp
 from jaxact.activations._gates import FAR
 from jaxact.activations._numerics import elementwise, with_derivative
 from jaxact.activations.swishes import silu_parts
 
 _silu, _silu_slope, _silu_curvature = silu_parts
-
-
-def _minus_sqrt2(e: Exponential) -> Array:
-    """``1 + t - sqrt(2)``: the root of the derivative, t**2 + 2t - 1, as a factor."""
-    root = constant(0.41421356237309503, e.high, 1.4349369327986523e-17)
-    return (e.high * e.far - root.high) + (e.low * e.far - root.low)
 
 
 def _elish_curvature(x: Array) -> Array:
@@ -29,11 +21,12 @@ def _elish_curvature(x: Array) -> Array:
 
 @with_derivative(_elish_curvature)
 def _elish_slope(x: Array) -> Array:
+    # On the left t (t^2 + 2t - 1) / (1 + t)^2, whose numerator is (1 + t)^2 - 2.
     e = shifted_exp(jnp.clip(x, -FAR, 0))
-    t = e.value
-    return jnp.where(
-        x > 0, _silu_slope(x), e.times(_minus_sqrt2(e) * ((1 + math.sqrt(2)) + t) / jnp.square(1 + t))
-    )
+    lead = two_sum(e.high * e.far, jnp.ones_like(x))
+    square = product(*2 * (Double(lead.high, lead.low + e.low * e.far),))
+    numerator = add(square, Double(jnp.full_like(x, -2), jnp.zeros_like(x)))
+    return jnp.where(x > 0, _silu_slope(x), e.times((numerator.high + numerator.low) / square.high))
 
 
 @with_derivative(_elish_slope)
@@ -48,7 +41,7 @@ def elish(x: Array) -> Array:
     r"""Silu on the right, elu times the sigmoid on the left.
 
     .. math::
-      \mathrm{elish}(x) = \mathrm{sigmoid}(x) egin{cases} x, & x \ge 0 \ e^x - 1, & x < 0 \end{cases}
+      \mathrm{elish}(x) = \mathrm{sigmoid}(x) \begin{cases} x, & x \ge 0 \\ e^x - 1, & x < 0 \end{cases}
 
     Not monotone: minimum -0.1716 at -0.8814. Limits: 0 at :math:`-\infty`, :math:`\infty` at :math:`+\infty`. The
     second derivative jumps at 0.

@@ -12,6 +12,7 @@ SELU_ALPHA = 1.6732632423543772848170429916717
 SELU_SCALE = 1.0507009873554804934193349852946
 
 _LARGE = 1e15  # no exponential of it is left
+_SMALL = 2.0**-60  # no exponential of it is other than 1 + it, and it divided may be subnormal
 
 
 def _negative(x: Array, b: Array) -> Double:
@@ -41,7 +42,8 @@ def _pelu_slope_in_b(x: Array, a: Array, b: Array) -> Array:
 
 @with_derivative(_pelu_slope, _pelu_slope_in_a, _pelu_slope_in_b)
 def _pelu(x: Array, a: Array, b: Array) -> Array:
-    return jnp.where(x > 0, a / b * x, a * expm1(_negative(x, b).high))
+    z = _negative(x, b).high
+    return jnp.where(z > -_SMALL, a / b * x, a * expm1(z))
 
 
 def _elu_curvature(x: Array, alpha: Array) -> Array:

@@ -1,7 +1,6 @@
 """Functions that are x times a function of gauss: gelu, its approximations and relatives."""
 
 from fractions import Fraction
-from typing import NamedTuple
 
 import jax.numpy as jnp
 from jax import Array
@@ -72,14 +71,19 @@ _gelu_tanh, _, _ = sigmoid_gated(_tanh_argument, _gelu_tanh_slope_lead, _gelu_ta
 _DENSITY_AT_0 = (0.3989422804014327, -2.49232720227773e-17)  # 1 / sqrt(2 pi)
 
 
+def _tail_parts(x: Array) -> tuple[Array, Array, Double, Double, Exponential]:
+    """``c``, ``k``, ``d``, ``q`` and e = exp(-x^2/2): Phi(-|x|) is (k / q) e, and -|x| phi(x) is (d / q) e."""
+    c = jnp.clip(x, -1000, 1000)
+    a = jnp.abs(c)
+    q = two_sum(a, jnp.ones_like(a))
+    density = product(scaled(-a, *_DENSITY_AT_0), q)  # no digit must be lost before the difference
+    return c, mills_numerator(a), density, q, exp_minus_square(c, 0.5)
+
+
 def _normal_parts(x: Array) -> tuple[Array, Array, Array, Exponential]:
     """``c``, ``m``, ``n`` and e = exp(-x^2/2): the tail of the normal beyond |x| is m e, and Phi + x phi, n e."""
-    c = jnp.clip(x, -100, 100)
-    a = jnp.abs(c)
-    one_and_a, numerator = two_sum(a, jnp.ones_like(a)), mills_numerator(a)
-    density = product(scaled(-a, *_DENSITY_AT_0), one_and_a)  # no digit must be lost before the difference
-    n = ((numerator + density.high) + density.low) / one_and_a.high
-    return c, numerator / one_and_a.high, n, exp_minus_square(c, 0.5)
+    c, k, density, q, e = _tail_parts(x)
+    return c, k / q.high, ((k + density.high) + density.low) / q.high, e
 
 
 def _gelu_erf_curvature(x: Array) -> Array:
@@ -197,30 +201,22 @@ def clipped_gelu(x: Array) -> Array:
     return jnp.where(x > 10, 10, _gelu_erf(x))
 
 
-class _Phish(NamedTuple):
-    """What the three orders share: the gate is the tanh of u = gelu(x)."""
+class _Phish:
+    """What the three orders share: the gate is the tanh of u = gelu(x), which is m and n times e on the left."""
 
-    c: Array
-    m: Array
-    n: Array
-    e: Exponential
-    u: Array
-    u_slope: Array
-    s: Exponential  # exp(-2|u|), sech^2(u) over
-    scale: Array
-
-
-def _phish_parts(x: Array) -> _Phish:
-    c, m, n, e = _normal_parts(x)
-    positive, tail, u_slope = x > 0, e.times(jnp.abs(c) * m), e.times(n)
-    u = fast_two_sum(jnp.maximum(c, 0), -tail)
-    s = shifted_exp(-2 * jnp.abs(u.high), jnp.where(positive, -2 * u.low, 0))
-    return _Phish(c, m, n, e, u.high, jnp.where(positive, 1 - u_slope, u_slope), s, 4 / jnp.square(1 + s.value))
+    def __init__(self, x: Array):
+        self.c, self.m, self.n, self.e = _normal_parts(x)
+        self.right = x > 0
+        u = fast_two_sum(jnp.maximum(self.c, 0), -self.e.times(jnp.abs(self.c) * self.m))
+        self.u, slope = u.high, self.e.times(self.n)
+        self.u_slope = jnp.where(self.right, 1 - slope, slope)
+        self.s = shifted_exp(-2 * jnp.abs(u.high), jnp.where(self.right, -2 * u.low, 0))  # sech^2(u) over
+        self.scale = 4 / jnp.square(1 + self.s.value)
 
 
 @near_root(ROOTS["phish", 2])
 def _phish_curvature(x: Array) -> Array:
-    p = _phish_parts(x)
+    p = _Phish(x)
     bend, t = _DENSITY_AT_0[0] * (2 - p.c * p.c), tanh(p.u)
     right = p.s.times(p.scale * (2 * p.u_slope + p.c * (p.e.times(bend) - 2 * t * p.u_slope * p.u_slope)))
     left = p.e.times(p.s.value * p.scale * (2 * p.n + p.c * (bend - 2 * t * p.n * p.u_slope)))
@@ -230,14 +226,20 @@ def _phish_curvature(x: Array) -> Array:
 @with_derivative(_phish_curvature)
 @near_root(ROOTS["phish", 1])
 def _phish_slope(x: Array) -> Array:
-    p = _phish_parts(x)
-    left = p.e.times(p.c * (p.m * _tanh_over(p.u) + p.s.value * p.scale * p.n))
+    p = _Phish(x)
+    # On the left tanh(u)/u and sech^2(u) are nearly 1: the sum without what they lack, and then that.
+    c, k, density, q, e = _tail_parts(x)
+    gate = p.u * _tanh_over(p.u)
+    lacking = k * (_tanh_over(p.u) - 1) - (k + density.high) * (gate * gate)
+    whole = two_sum(2 * k, density.high)
+    rest = whole.low + density.low + lacking - whole.high * (q.low / q.high)
+    left = e.times(c * (whole.high + rest) / q.high)
     return jnp.where(x > 0, tanh(p.u) + p.s.times(p.scale * p.c * p.u_slope), left)
 
 
 @with_derivative(_phish_slope)
 def _phish(x: Array) -> Array:
-    p = _phish_parts(x)
+    p = _Phish(x)
     return jnp.where(x > 0, x * tanh(p.u), p.e.times(p.c * p.c * p.m * _tanh_over(p.u)))
 
 

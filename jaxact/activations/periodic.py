@@ -4,12 +4,14 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxact.activations._compensated import Double, constant, two_product, two_sum
-from jaxact.activations._numerics import elementwise, like, with_derivative
+from jaxact.activations._compensated import Double, add, constant, product, quotient, total, two_product, two_sum
+from jaxact.activations._numerics import elementwise, finite, like, with_derivative
 
 
 def _product(x: Array, frequency: Array) -> Double:
-    return two_product(x + 0 * frequency, frequency + jnp.zeros_like(x))
+    """``frequency * x``; where that overflows the last place of ``x`` is many periods, so any finite number does."""
+    high, low = two_product(x + 0 * frequency, frequency + jnp.zeros_like(x))
+    return Double(jnp.where(jnp.isinf(x), high, finite(high)), low)
 
 
 def _sine_cosine(high: Array, low: Array) -> tuple[Array, Array]:
@@ -154,13 +156,17 @@ def _snake_slope(x: Array, a: Array) -> Array:
 def _snake_slope_in_frequency(x: Array, a: Array) -> Array:
     s, c = _circle(x, a)
     over = s / jnp.where(a == 0, 1, a)
-    return jnp.where(a == 0, x * x, over * (2 * x * c - over))
+    return jnp.where(a == 0, x * x, 2 * over * (x * c - over / 2))
 
 
 @with_derivative(_snake_slope, _snake_slope_in_frequency)
 def _snake(x: Array, a: Array) -> Array:
-    s, _ = _circle(x, a)
-    return x + s * (s / jnp.where(a == 0, 1, a))
+    # Left of 0 the terms cancel, so the second is carried to twice the precision.
+    z, a = _product(x, a), jnp.where(a == 0, 1, a) + jnp.zeros_like(x)
+    sine = add(two_product(jnp.sin(z.high), jnp.cos(z.low)), two_product(jnp.cos(z.high), jnp.sin(z.low)))
+    square = product(sine, sine)
+    ripple = quotient(square.high, a)
+    return jnp.where(jnp.isinf(x), x, total(Double(x, square.low / a), ripple))
 
 
 @elementwise
@@ -170,8 +176,8 @@ def snake(x: Array, frequency: ArrayLike = 1.0) -> Array:
     .. math::
       \mathrm{snake}(x) = x + \frac{\sin^2(a x)}{a}
 
-    The identity for :math:`a = 0`. No limit of the derivative at :math:`\pm\infty`, where value and derivative
-    are NaN.
+    The identity for :math:`a = 0`. Limits: :math:`\pm\infty` at :math:`\pm\infty`; the derivative has none and is
+    NaN there.
 
     Args:
       x: input, any shape.

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxact.activations._compensated import Double, add
+from jaxact.activations._compensated import Double, add, two_product
 from jaxact.activations._numerics import finite
-from jaxact.activations._polynomial import exact_product, times
+from jaxact.activations._polynomial import times
 from jaxact.activations._stacked import checked, stacked
 from jaxact.errors import InputError
 
@@ -27,7 +27,7 @@ def _apl(x: Array, a: Array, b: Array) -> Array:
     # hinges themselves would keep nothing of a small value.
     slope, intercept = _slope(x, a, b), Double(jnp.zeros_like(x), jnp.zeros_like(x))
     for j, hinge in enumerate(b):
-        high, low = exact_product(a[j], hinge)
+        high, low = two_product(a[j], hinge)
         intercept = add(intercept, Double(jnp.where(x < hinge, high, 0), jnp.where(x < hinge, low, 0)))
     y = add(times(slope, finite(x)), intercept)
     y, plain = y.high + y.low, slope.high * x + intercept.high

@@ -2,9 +2,7 @@
 
 from jax import Array
 
-from jaxact.activations._exponential import (
-    log1p_ratio,
-)
+from jaxact.activations._exponential import log1p_ratio
 from jaxact.activations._gates import Parts, in_t, self_gated
 from jaxact.activations._numerics import elementwise
 from jaxact.activations._roots import ROOTS, near_root
@@ -64,7 +62,7 @@ def _smish_right(x: Array, t: Array) -> Parts:
     return (2 * t + 3) / d, in_t(x, t, [15, 28, 18, 4], [0, 8, 12, 4]) / (d * d), bend / (d * d * d)
 
 
-_smish, _, _ = self_gated(_smish_left, _smish_right)
+_smish, _, _ = self_gated(_smish_left, _smish_right, near_root(ROOTS["smish", 1]))
 
 
 @elementwise

@@ -130,7 +130,7 @@ class _Beta:
 
     def log(self, scale: Array) -> Array:
         """The logarithm of 1 + t, times a scale."""
-        t = jnp.maximum(self.t, 1e-12)
+        t = jnp.maximum(self.t, 2.0**-100)
         return self.e.times(scale * (log1p_unit(t) / t))
 
 

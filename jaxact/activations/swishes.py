@@ -4,9 +4,9 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxact.activations._compensated import Double, one_plus, product, two_product, two_sum
+from jaxact.activations._compensated import Double, add, one_plus, product, total, two_product, two_sum
 from jaxact.activations._gates import FAR, SigmoidGate, sigmoid_gated
-from jaxact.activations._numerics import elementwise, like, with_derivative
+from jaxact.activations._numerics import downscale, elementwise, finite, like, with_derivative
 
 silu_parts = sigmoid_gated(
     lambda x: Double(x, jnp.zeros_like(x)), lambda x: 1 + x, lambda x: 2 - jnp.abs(x), lambda x: x
@@ -170,31 +170,46 @@ def _acon_curvature(x: Array, p1: Array, p2: Array, beta: Array) -> Array:
     return scale * gate.slope_plus_curvature(2 - jnp.abs(gate.u), gate.u)
 
 
+def _mixed(gate: SigmoidGate, a: Double, b: Double, more: Array) -> Array:
+    """``a * sigmoid(u) + b * sigmoid(-u) + more * sigmoid'(u)``: no digit of what may cancel is lost."""
+    first, second = (Double(*(jnp.where(gate.right, *pair) for pair in zip(*pairs))) for pairs in ((a, b), (b, a)))
+    second = add(second, Double(more / (1 + gate.t), jnp.zeros_like(more)))
+    second = product(Double(gate.e.high, gate.e.low), second)
+    return total(first, Double(second.high * gate.e.far, second.low * gate.e.far)) / (1 + gate.t)
+
+
 @with_derivative(_acon_curvature, None, None, None)
 def _acon_slope(x: Array, p1: Array, p2: Array, beta: Array) -> Array:
     gate, c, d = _acon_gate(x, p1, p2, beta)
-    return gate.plus_slope(p1 + 0 * c, p1 + d * gate.u) + _mirrored(gate).times(p2 + 0 * c)
+    zero = jnp.zeros_like(c)
+    return _mixed(gate, Double(p1 + zero, zero), Double(p2 + zero, zero), d * gate.u)
 
 
 def _acon_slope_in_p1(x: Array, p1: Array, p2: Array, beta: Array) -> Array:
     gate, c, _ = _acon_gate(x, p1, p2, beta)
-    return gate.plus_slope(c, c * (1 + gate.u))
+    return jnp.where(jnp.abs(x) < _LARGE, gate.plus_slope(c, c * (1 + gate.u)), gate.times(x))
 
 
 def _acon_slope_in_p2(x: Array, p1: Array, p2: Array, beta: Array) -> Array:
     gate, c, _ = _acon_gate(x, p1, p2, beta)
-    return _mirrored(gate).plus_slope(c, c * (1 - gate.u))
+    other = _mirrored(gate)
+    return jnp.where(jnp.abs(x) < _LARGE, other.plus_slope(c, c * (1 - gate.u)), other.times(x))
 
 
 def _acon_slope_in_beta(x: Array, p1: Array, p2: Array, beta: Array) -> Array:
-    gate, c, d = _acon_gate(x, p1, p2, beta)
-    return gate.slope((c * d) * (c * d))
+    gate, c, _ = _acon_gate(x, p1, p2, beta)
+    end = product(two_sum(p1 + 0 * c, -p2 + 0 * c), Double(c, jnp.zeros_like(c)))
+    return gate.slope(product(end, end).high)
 
 
 @with_derivative(_acon_slope, _acon_slope_in_p1, _acon_slope_in_p2, _acon_slope_in_beta)
 def _acon(x: Array, p1: Array, p2: Array, beta: Array) -> Array:
-    gate, _, _ = _acon_gate(x, p1, p2, beta)
-    return gate.times(p1 * x) + _mirrored(gate).times(jnp.where(p2 == 0, 0, p2 * x))
+    gate, c, _ = _acon_gate(x, p1, p2, beta)
+    scale, zero = downscale(x), jnp.zeros_like(c)
+    y = finite(x) * scale
+    y = _mixed(gate, two_product(p1 + zero, y), two_product(p2 + zero, y), zero) / scale
+    end = jnp.where(gate.right, p1, p2)
+    return jnp.where(jnp.isinf(x), jnp.where(end == 0, 0, end * x), y)
 
 
 @elementwise
@@ -202,15 +217,15 @@ def acon_c(x: Array, p1: ArrayLike = 1.0, p2: ArrayLike = 0.0, beta: ArrayLike =
     r"""Smooth maximum of two linear functions, with learned slopes: "activate or not".
 
     .. math::
-      \mathrm{acon\_c}(x) = (p_1 - p_2)\,x\,\mathrm{sigmoid}(eta (p_1 - p_2) x) + p_2 x
+      \mathrm{acon\_c}(x) = (p_1 - p_2)\,x\,\mathrm{sigmoid}(\beta (p_1 - p_2) x) + p_2 x
 
-    The defaults give silu. Limits: as :math:`\max(p_1 x, p_2 x)`, for :math:`eta > 0`.
+    The defaults give silu. Limits: as :math:`\max(p_1 x, p_2 x)`, for :math:`\beta > 0`.
 
     Args:
       x: input, any shape.
       p1: :math:`p_1`, slope at one end.
       p2: :math:`p_2`, slope at the other.
-      beta: :math:`eta`, how sharp the switch is.
+      beta: :math:`\beta`, how sharp the switch is.
 
     Returns:
       Array of the shape and dtype of ``x`` (integers give the default float).

@@ -124,10 +124,7 @@ def sample(
         if found.size:
             more = ulp.points(dtype, tuple(found[:: max(1, found.size // 40)]), dense=0, per_binade=0)
             xs, exact = evaluate(np.union1d(xs, more).astype(dtype))
-    slack = [
-        np.where(ulp.near(xs, ulp.roots(xs, exact, order)), ulp.input_slack(xs, exact, order, dtype, INPUT_ULP), 0)
-        for order in range(ORDERS)
-    ]
+    slack = [ulp.root_slack(xs, exact, order, dtype, INPUT_ULP) for order in range(ORDERS)]
     return Samples(xs, exact, np.array(slack))
 
 

@@ -129,7 +129,9 @@ def evaluate(formula: str, parameters: Mapping[str, Any], x: float, smallest: fl
     """
     bits = 160 - math.frexp(smallest)[1]
     negligible = arb(smallest) * arb(2) ** -_ENOUGH_BITS
-    constants = {key: value if isinstance(value, bool) else arb(float(value)) for key, value in parameters.items()}
+    constants = {
+        key: value if isinstance(value, bool | arb) else arb(float(value)) for key, value in parameters.items()
+    }
     while bits < _MOST_BITS:
         with flint.ctx.workprec(bits), _capped():
             names = {**FUNCTIONS, "pi": arb.pi(), **constants, "x": Series(arb_series([arb(x), 1]))}

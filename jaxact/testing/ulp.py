@@ -96,6 +96,17 @@ def roots(xs: np.ndarray, truth: Truth, order: int) -> np.ndarray:
     return np.sort(np.concatenate([crossed, x[touched]]))
 
 
+def root_slack(xs: np.ndarray, truth: Truth, order: int, dtype: DTypeLike, steps: int) -> np.ndarray:
+    """The error that is allowed next to roots of a result, in units of its last place; 0 elsewhere.
+
+    It is what a change of the input by some units of its last place makes of the result: within a quarter of the
+    way to a root between the inputs, and where such a change reaches a root.
+    """
+    slack = input_slack(xs, truth, order, dtype, steps)
+    size = np.abs(truth.high[order]) / last_place(truth.high[order], dtype)
+    return np.where(near(xs, roots(xs, truth, order)) | (slack >= size), slack, 0)
+
+
 def near(xs: np.ndarray, centres: np.ndarray) -> np.ndarray:
     """Which inputs lie within a quarter of a centre's size from that centre."""
     if not centres.size:
