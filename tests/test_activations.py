@@ -234,7 +234,7 @@ def test_dtypes_and_shapes(name):
                 got = jax.eval_shape(f, jax.ShapeDtypeStruct(shape, dtype))
                 assert (got.shape, got.dtype, got.weak_type) == (shape, dtype, False)
     for x in (jnp.arange(1, 4), np.array([1, 2]), 1, True, np.float16(0.5), jnp.array([True]), np.ones((2, 1, 3))):
-        got = jax.eval_shape(lambda: fn(x))
+        got = jax.eval_shape(functools.partial(fn, x))
         assert jnp.issubdtype(got.dtype, jnp.floating)
         assert got.shape == jnp.shape(x)
     assert jax.eval_shape(lambda: fn(1)).dtype == FLOAT

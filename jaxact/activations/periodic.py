@@ -9,7 +9,7 @@ from jaxact.activations._numerics import elementwise, finite, like, with_derivat
 
 
 def _product(x: Array, frequency: Array) -> Double:
-    """``frequency * x``; where that overflows the last place of ``x`` is many periods, so any finite number does."""
+    """``frequency * x``; if it overflows, the last place of ``x`` is many periods: any finite one does."""
     high, low = two_product(x + 0 * frequency, frequency + jnp.zeros_like(x))
     return Double(jnp.where(jnp.isinf(x), high, finite(high)), low)
 

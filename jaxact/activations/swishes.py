@@ -172,7 +172,10 @@ def _acon_curvature(x: Array, p1: Array, p2: Array, beta: Array) -> Array:
 
 def _mixed(gate: SigmoidGate, a: Double, b: Double, more: Array) -> Array:
     """``a * sigmoid(u) + b * sigmoid(-u) + more * sigmoid'(u)``: no digit of what may cancel is lost."""
-    first, second = (Double(*(jnp.where(gate.right, *pair) for pair in zip(*pairs))) for pairs in ((a, b), (b, a)))
+    first, second = (
+        Double(jnp.where(gate.right, right.high, left.high), jnp.where(gate.right, right.low, left.low))
+        for right, left in ((a, b), (b, a))
+    )
     second = add(second, Double(more / (1 + gate.t), jnp.zeros_like(more)))
     second = product(Double(gate.e.high, gate.e.low), second)
     return total(first, Double(second.high * gate.e.far, second.low * gate.e.far)) / (1 + gate.t)
