@@ -4,7 +4,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxact.activations._numerics import elementwise, like
+from jaxact.activations._numerics import elementwise, like, with_derivative
 
 
 @elementwise
@@ -195,6 +195,11 @@ def relu_squared(x: Array) -> Array:
     return jnp.square(jnp.where(x <= 0, 0, x))
 
 
+@with_derivative(lambda y, scale: (scale + scale) * y, lambda y, scale: y * y + 0 * scale)
+def _scaled_square(y: Array, scale: Array) -> Array:
+    return (scale * y) * y
+
+
 @elementwise
 def star_relu(x: Array, scale: ArrayLike = 0.8944271909999159, bias: ArrayLike = -0.4472135954999579) -> Array:
     r"""Square of relu, scaled and shifted to mean 0 and variance 1 for a standard normal input.
@@ -220,9 +225,8 @@ def star_relu(x: Array, scale: ArrayLike = 0.8944271909999159, bias: ArrayLike =
     References:
       Yu et al., "MetaFormer baselines for vision", 2022, arXiv:2210.13452.
     """
-    y = jnp.where(x <= 0, 0, x)
     s, b = like(x, scale, bias)
-    return (s * y) * y + b
+    return _scaled_square(jnp.where(x <= 0, 0, x), s) + b
 
 
 @elementwise

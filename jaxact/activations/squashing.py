@@ -16,6 +16,7 @@ def _sech2(q: Double, factor: Array | float) -> Array:
 
 
 _LECUN = 1.7159  # LeCun's, so that 1 is 1 and -1 is -1
+_SMALL = 2.0**-60  # tanh is the identity
 _TWO_THIRDS = (0.6666666666666666, 3.700743415417188e-17)
 
 
@@ -23,9 +24,13 @@ def _lecun_argument(x: Array) -> Double:
     return scaled(jnp.clip(x, -1e4, 1e4), *_TWO_THIRDS)
 
 
+def _lecun_scaled(x: Array, factor: float) -> Array:
+    """``factor * tanh(2 x / 3)``, also where 2 x / 3 is subnormal and the result is not."""
+    return jnp.where(jnp.abs(x) < _SMALL, 2 / 3 * factor * x, factor * tanh(_lecun_argument(x).high))
+
+
 def _lecun_curvature(x: Array) -> Array:
-    q = _lecun_argument(x)
-    return _sech2(q, -8 / 9 * _LECUN * tanh(q.high))
+    return _sech2(_lecun_argument(x), _lecun_scaled(x, -8 / 9 * _LECUN))
 
 
 @with_derivative(_lecun_curvature)
@@ -35,7 +40,7 @@ def _lecun_slope(x: Array) -> Array:
 
 @with_derivative(_lecun_slope)
 def _lecun_tanh(x: Array) -> Array:
-    return _LECUN * tanh(_lecun_argument(x).high)
+    return _lecun_scaled(x, _LECUN)
 
 
 @elementwise
@@ -117,7 +122,7 @@ def soft_cap(x: Array, cap: ArrayLike = 50.0) -> Array:
 
 def _arctan_curvature(x: Array) -> Array:
     r = 1 / (1 + x * x)
-    return -2 * ((finite(x) * r) * r)
+    return (finite(x) * r) * (-2 * r)
 
 
 @with_derivative(_arctan_curvature)

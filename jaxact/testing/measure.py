@@ -95,10 +95,11 @@ def sample(
     kinks: tuple[float, ...] = (),
     domain: tuple[float, float] = (-math.inf, math.inf),
     dense: int = 601,
+    stride: int = 1,
 ) -> Samples:
     """Inputs across every binade, around kinks, roots and switch-over points, with their true results.
 
-    For dtypes of 16 bits these are all inputs there are.
+    For dtypes of 16 bits these are all inputs there are, unless there is a stride.
 
     Args:
       formula: Python expression, see `jaxact.testing.reference`.
@@ -107,6 +108,7 @@ def sample(
       kinks: inputs to leave out, for there is no derivative.
       domain: open interval of the inputs.
       dense: number of inputs in each of the dense stretches.
+      stride: of the inputs of a dtype of 16 bits every so manieth is taken.
     """
     smallest = float(ml_dtypes.finfo(dtype).smallest_normal)
 
@@ -116,7 +118,7 @@ def sample(
         return xs, truth(formula, parameters, xs, smallest)
 
     if jnp.dtype(dtype).itemsize == 2:
-        xs, exact = evaluate(every(dtype))
+        xs, exact = evaluate(every(dtype)[::stride])
     else:
         xs, exact = evaluate(ulp.points(dtype, (*kinks, *SWITCHES), dense=dense))
         found = np.concatenate([ulp.roots(xs, exact, order) for order in range(ORDERS)])
@@ -140,7 +142,7 @@ def _subnormal(x: np.ndarray, dtype: DTypeLike) -> np.ndarray:
     return (x != 0) & (np.abs(x) < float(ml_dtypes.finfo(dtype).smallest_normal))
 
 
-def samples_of(spec: str | Callable, dtype: DTypeLike, *, dense: int = 601) -> Samples:
+def samples_of(spec: str | Callable, dtype: DTypeLike, *, dense: int = 601, stride: int = 1) -> Samples:
     """Samples of an activation of jaxact, from its row of the table.
 
     The true values are those for the parameters that the function computes with, which it rounds to float32 unless
@@ -150,6 +152,7 @@ def samples_of(spec: str | Callable, dtype: DTypeLike, *, dense: int = 601) -> S
       spec: a name, with parameters if you like ("gelu(approximate=False)"), or what `jaxact.get` made of one.
       dtype: of the inputs.
       dense: number of inputs in each of the dense stretches.
+      stride: of the inputs of a dtype of 16 bits every so manieth is taken.
 
     Raises:
       InputError: if ``spec`` is no activation of jaxact, or its parameters leave the formula without a value.
@@ -172,7 +175,7 @@ def samples_of(spec: str | Callable, dtype: DTypeLike, *, dense: int = 601) -> S
     moved = [sign * parameters[key] for key in given for sign in (-1, 1) if not isinstance(given[key], bool)]
     kinks = (*(float(computed(kink)) for kink in row.kinks), *moved)
     try:
-        return sample(row.formula, parameters, dtype, kinks=kinks, domain=row.domain, dense=dense)
+        return sample(row.formula, parameters, dtype, kinks=kinks, domain=row.domain, dense=dense, stride=stride)
     except (ArithmeticError, ValueError) as error:  # flint raises either where it divides by 0
         raise InputError(f"{serialize(fn)} cannot be held against its formula: {error}") from error
 
