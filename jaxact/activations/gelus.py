@@ -273,6 +273,6 @@ def phish(x: Array) -> Array:
       Array(0.6865207, dtype=float32, weak_type=True)
 
     References:
-      Naveen, "Phish: a novel hyper-optimizable activation function", 2022.
+      Naveen, "Phish: a novel hyper-optimizable activation function", 2021, doi:10.36227/techrxiv.17283824.
     """
     return _phish(x)

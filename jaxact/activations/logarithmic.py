@@ -133,7 +133,7 @@ def seagull(x: Array) -> Array:
       Array(0.6931472, dtype=float32, weak_type=True)
 
     References:
-      Gao, Feng and Ke, "Design and analysis of an even activation function", 2020; the formula is that of Echo.
+      Gao and Zhang, "A use of even activation functions in neural networks", 2020, arXiv:2011.11713.
     """
     return _seagull(x)
 

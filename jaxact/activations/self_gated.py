@@ -86,7 +86,8 @@ def smish(x: Array) -> Array:
       Array(0.4995701, dtype=float32, weak_type=True)
 
     References:
-      Wang, Ren and Wang, "Smish: a novel activation function for deep learning methods", 2022.
+      Wang, Ren and Wang, "Smish: a novel activation function for deep learning methods", 2022,
+      doi:10.3390/electronics11040540.
     """
     return _smish(x)
 
@@ -126,7 +127,7 @@ def logish(x: Array) -> Array:
       Array(0.5487331, dtype=float32, weak_type=True)
 
     References:
-      Zhu, Zhang, Wang, Chen and Zhang, "Logish: a new nonlinear nonmonotonic activation function for convolutional
-      neural network", 2021.
+      Zhu, Zeng, Liu and Zhang, "Logish: a new nonlinear nonmonotonic activation function for convolutional neural
+      network", 2021, doi:10.1016/j.neucom.2021.06.067.
     """
     return _logish(x)

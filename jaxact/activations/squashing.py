@@ -187,7 +187,8 @@ def sqnl(x: Array) -> Array:
       Array([-1.  ,  0.75], dtype=float32)
 
     References:
-      Wuraola and Patel, "SQNL: a new computationally efficient activation function", 2018.
+      Wuraola and Patel, "SQNL: a new computationally efficient activation function", 2018,
+      doi:10.1109/IJCNN.2018.8489043.
     """
     return _sqnl(x)
 

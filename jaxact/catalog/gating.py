@@ -50,7 +50,7 @@ ROWS = (
     Activation("logish", self_gated.logish, "x * log(1 + 1 / (1 + exp(-x)))",
                (-0.25276881678944035, INF), False, (), 0.4054651081081644, "Zhu et al. 2021"),
     Activation("phish", gelus.phish, "x * tanh(x * erfc(-x / sqrt(2)) / 2)",
-               (0, INF), False, (), 0, "Naveen 2022"),
+               (0, INF), False, (), 0, "Naveen 2021"),
     Activation("telu", double_exponentials.telu, "x * tanh(exp(x))",
                (-0.35328577784821125, INF), False, (), 0.7615941559557649, "Liu & Di 2020, arXiv:2003.09855",
                aliases=("tanhexp",)),

@@ -39,7 +39,7 @@ ROWS = (
     Activation("logcosh", logarithmic.logcosh, "abs(x) + log((1 + exp(-2 * abs(x))) / 2)",
                (0, INF), False, (), 0, None, aliases=("log_cosh",)),
     Activation("seagull", logarithmic.seagull, "log(1 + x * x)",
-               (0, INF), False, (), 0, "Gao et al. 2020"),
+               (0, INF), False, (), 0, "Gao & Zhang 2020, arXiv:2011.11713"),
     Activation("snake", periodic.snake, "x + sin(frequency * x)**2 / frequency",
                (-INF, INF), True, (), 1, "Ziyin et al. 2020, arXiv:2006.08195"),
     Activation("gcu", periodic.gcu, "x * cos(x)",
