@@ -13,12 +13,11 @@ from jax.typing import DTypeLike
 
 from jaxact.errors import InputError, shown
 from jaxact.testing import limits, structure, transforms, values
+from jaxact.testing.bars import BARS
 from jaxact.testing.oracle import Oracle, resolve
 from jaxact.testing.report import LAWS, Finding, Kink, Report
 from jaxact.testing.subject import Subject
 
-_BARS = {32: (4, 4, 8), 64: (4, 4, 8), 16: (1, 1, 2)}
-"""Allowed errors of the value and of two derivatives in units of the last place, by the bits of the dtype."""
 Bars = tuple[float, ...]
 _LOOSER = 4  # without a reference
 _DTYPES = ("float32", "bfloat16", "float16", "float64")
@@ -39,8 +38,9 @@ def check_activation(
     and 8 are allowed for the value and two derivatives in float32 and float64, 1, 1 and 2 in bfloat16 and float16;
     next to roots and kinks also what a change of the input by 2 units makes. Results below the smallest normal
     number may be 0. Without a reference, the function's own float64 values, and finite
-    differences of them, stand in for one; the bars are then four times as wide, and widened by the error of the
-    differences. Shapes, integers, purity, modes of differentiation and kinks are checked in the first dtype.
+    differences of them, stand in for one; the bars are then four times as wide, and widened by what rounding may
+    have made of either. Shapes, integers, purity, modes of differentiation and kinks are checked in the first
+    dtype.
 
     Args:
       fn: function of one array.
@@ -48,7 +48,8 @@ def check_activation(
         erfc, sin, cos, atan, asinh, abs, min, max and pi, or a name of the catalogue such as
         ``"gelu(approximate=False)"``: both are evaluated with proven bounds, which needs python-flint. A tuple of
         closed forms of the value and one or two derivatives. A callable of mpmath's numbers; or of arrays, which
-        is evaluated in float64. None takes the formula of a function of jaxact, and else ``fn`` itself in float64.
+        is evaluated in float64. None takes the formula of a function of jaxact, if python-flint is there, and else
+        ``fn`` itself in float64.
       dtypes: to check in; by default float32, bfloat16 and float16, and float64 where JAX has it enabled.
       domain: open interval of the inputs with a real value; by default that of the reference, or all.
       order: of the highest derivative to judge: 0, 1 or 2.
@@ -172,7 +173,7 @@ def _domain(domain: Any) -> tuple[float, float]:
 def _bars(ulp: Any, dtypes: list[np.dtype], oracle: Oracle) -> list[Bars]:
     if ulp is None:
         looser = _LOOSER if oracle.own else 1
-        return [tuple(looser * bar for bar in _BARS[8 * dtype.itemsize]) for dtype in dtypes]
+        return [tuple(looser * bar for bar in BARS[dtype.name].ulp) for dtype in dtypes]
     found = _numbers(ulp, 3)
     if found is None or min(found) < 0:
         raise InputError(f"ulp must be three numbers that are not negative, got {shown(ulp)}")

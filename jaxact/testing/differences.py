@@ -17,6 +17,7 @@ def differentiate(
     xs: np.ndarray,
     *,
     slope: Callable[[np.ndarray], np.ndarray] | None = None,
+    rounding: Callable[[np.ndarray], np.ndarray],
     precision: float,
     breaks: np.ndarray,
     domain: tuple[float, float],
@@ -32,7 +33,8 @@ def differentiate(
       f: function of a float64 array.
       xs: where.
       slope: what claims to be the derivative, if there is such a function.
-      precision: relative rounding error of ``f`` and of what it makes of its input.
+      rounding: how far off rounding may have brought ``f``.
+      precision: relative rounding error of what ``f`` makes of its input.
       breaks: where ``f`` or a derivative jumps; no difference is taken across.
       domain: open interval of the inputs of ``f``.
 
@@ -42,14 +44,17 @@ def differentiate(
     h = _STEPS[:, None] * np.stack([np.ones_like(xs), np.abs(xs)])[:, None]
     right, left = xs + h, xs - h
     with np.errstate(all="ignore"):
-        ys = f(np.stack([left, right]).ravel()).reshape(2, *h.shape)
+        stencil = np.stack([left, right])
+        ys, doubts = (g(stencil.ravel()).reshape(2, *h.shape) for g in (f, rounding))
         first = (ys[1] - ys[0]) / (right - left)
         second = (4 * first[:, 1:] - first[:, :-1]) / 3
         third = (16 * second[:, 1:] - second[:, :-1]) / 15
         size = np.abs(ys).max(axis=0) / h
-        rounding = precision * (size + np.abs(first * xs) / h)
-        error = np.abs(third[:, 1:] - third[:, :-1]) + np.abs(third[:, 1:] - second[:, 2:]) + rounding[:, 3:]
-        error = np.where(error <= _RESOLVED * size[:, :-3], error, np.inf)
+        # The largest on the way out to a step: that of one input may be small by chance.
+        doubts = np.maximum.accumulate(doubts.max(axis=0)[:, ::-1], axis=1)[:, ::-1]
+        rounded = (doubts[:, :-3] + precision * np.abs(first * xs)[:, 3:]) / h[:, 3:]
+        error = np.abs(third[:, 1:] - third[:, :-1]) + np.abs(third[:, 1:] - second[:, 2:])
+        error = np.where(error <= _RESOLVED * size[:, :-3] + rounded, error + rounded, np.inf)
     error = np.where(h[:, 3:] < 1024 * precision * np.abs(xs), np.inf, error)
     outside = (left <= domain[0]) | (right >= domain[1])
     for x in breaks:

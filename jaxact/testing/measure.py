@@ -3,7 +3,6 @@
 import contextlib
 import math
 from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
@@ -16,43 +15,15 @@ from jaxact.analysis.derivatives import derivative
 from jaxact.catalog import Configured, find, get, serialize
 from jaxact.errors import InputError, shown
 from jaxact.testing import ulp
+from jaxact.testing.bars import BARS as BARS
+from jaxact.testing.bars import INPUT_ULP, Accuracy
+from jaxact.testing.bars import Bar as Bar
 from jaxact.testing.reference import Truth, truth
 
 ORDERS = 3
 _MAGNITUDES = (0.25, 0.5, math.log(2), 1, 2, 3, 6, 20, 30, 60, 64, 87, 88.5, 600, 708)
 SWITCHES = tuple(sign * magnitude for magnitude in _MAGNITUDES for sign in (-1, 1))
 """Inputs around which functions are wont to change their formula, or the exponential leaves the normal numbers."""
-
-INPUT_ULP = 2
-"""Next to a root, what a change of the input by so many units makes is right enough."""
-
-
-class Bar(NamedTuple):
-    """How exact value, first and second derivative have to be.
-
-    Attributes:
-      ulp: the largest errors, in units of the last place.
-      rounded: the smallest shares of correctly rounded results.
-    """
-
-    ulp: tuple[float, ...]
-    rounded: tuple[float, ...]
-
-    def passed(self, accuracy: "Accuracy") -> tuple[bool, ...]:
-        """Which of the measured orders are as exact as this."""
-        return tuple(
-            error <= most and share >= least
-            for error, most, share, least in zip(
-                accuracy.ulp, self.ulp, accuracy.rounded, self.rounded, strict=False
-            )
-        )
-
-
-_WIDE, _NARROW = Bar((4, 4, 8), (0, 0, 0)), Bar((1, 1, 2), (0.99, 0.99, 0))
-BARS: Mapping[str, Bar] = MappingProxyType(
-    {"float32": _WIDE, "float64": _WIDE, "bfloat16": _NARROW, "float16": _NARROW}
-)
-"""What jaxact holds its functions to, by the name of the dtype; 16 bits have to be right at every input."""
 
 
 class Samples(NamedTuple):
@@ -67,24 +38,6 @@ class Samples(NamedTuple):
     xs: np.ndarray
     truth: Truth
     slack: np.ndarray
-
-
-class Accuracy(NamedTuple):
-    """Errors of the value and of the first and second derivative, at the worst inputs.
-
-    Attributes:
-      ulp: largest errors in units of the last place, where no slack of a root covers it.
-      x: inputs where they are.
-      got: results there.
-      true: true results there.
-      rounded: shares of the results that are correctly rounded.
-    """
-
-    ulp: tuple[float, ...]
-    x: tuple[float, ...]
-    got: tuple[float, ...]
-    true: tuple[float, ...]
-    rounded: tuple[float, ...]
 
 
 def sample(
@@ -114,7 +67,7 @@ def sample(
 
     def evaluate(xs: np.ndarray) -> tuple[np.ndarray, Truth]:
         wide = xs.astype(np.float64)
-        xs = xs[(domain[0] < wide) & (wide < domain[1]) & ~np.isin(wide, kinks) & ~_subnormal(wide, dtype)]
+        xs = xs[(domain[0] < wide) & (wide < domain[1]) & ~np.isin(wide, kinks) & ulp.normal(xs)]
         return xs, truth(formula, parameters, xs, smallest)
 
     if jnp.dtype(dtype).itemsize == 2:
@@ -135,11 +88,6 @@ def every(dtype: DTypeLike) -> np.ndarray:
     xs = np.arange(2**16, dtype=np.uint16).view(jnp.dtype(dtype))
     xs = xs[np.isfinite(xs.astype(np.float32))]
     return xs[np.argsort(xs.astype(np.float32), kind="stable")]
-
-
-def _subnormal(x: np.ndarray, dtype: DTypeLike) -> np.ndarray:
-    """XLA reads subnormal inputs as 0 on a CPU, except those that it widens first."""
-    return (x != 0) & (np.abs(x) < float(ml_dtypes.finfo(dtype).smallest_normal))
 
 
 def samples_of(spec: str | Callable, dtype: DTypeLike, *, dense: int = 601, stride: int = 1) -> Samples:
@@ -176,7 +124,7 @@ def samples_of(spec: str | Callable, dtype: DTypeLike, *, dense: int = 601, stri
     kinks = (*(float(computed(kink)) for kink in row.kinks), *moved)
     try:
         return sample(row.formula, parameters, dtype, kinks=kinks, domain=row.domain, dense=dense, stride=stride)
-    except (ArithmeticError, ValueError) as error:  # flint raises either where it divides by 0
+    except ArithmeticError as error:
         raise InputError(f"{serialize(fn)} cannot be held against its formula: {error}") from error
 
 

@@ -64,7 +64,7 @@ def resolve(reference: Any, fn: Callable, subject: Subject) -> Oracle:
       TypeError: if it is none of these.
     """
     if reference is None:
-        with contextlib.suppress(InputError):
+        with contextlib.suppress(InputError, ImportError):  # no formula, or no python-flint
             return _named(serialize(fn))
         return Oracle(_by_differences(subject, subject), "its own float64 values and finite differences", own=True)
     if isinstance(reference, str):
@@ -75,7 +75,7 @@ def resolve(reference: Any, fn: Callable, subject: Subject) -> Oracle:
         name = getattr(reference, "__name__", "callable")
         if _takes_mpmath(reference, subject.inside):
             return Oracle(functools.partial(_by_mpmath, reference), f"{name}, by mpmath")
-        with contextlib.suppress(InputError):
+        with contextlib.suppress(InputError, ImportError):
             return _named(serialize(reference))
         other = Subject(reference, 1, subject.domain)
         if other.precision is None:
@@ -197,13 +197,15 @@ def _by_differences(source: Subject, subject: Subject) -> Callable[[np.ndarray, 
         if source.precision is None:
             return Due(y, doubt)
         y[0] = source(xs)[0]
-        doubt[0] = 8 * source.precision * np.abs(y[0])
+        with np.errstate(over="ignore"):
+            doubt[0] = 8 * source.rounding(xs)[0]
         breaks = np.array([found.x for found in (*source.breaks, *subject.breaks)])
         for k in range(1, min(ORDERS, source.order + 2)):
             y[k], doubt[k] = differentiate(
                 lambda x, k=k: source(x)[k - 1],
                 xs,
                 slope=(lambda x, k=k: source(x)[k]) if k <= source.order else None,
+                rounding=lambda x, k=k: source.rounding(x)[k - 1],
                 precision=source.precision,
                 breaks=breaks,
                 domain=source.domain,

@@ -10,6 +10,7 @@ import ml_dtypes
 import numpy as np
 
 from jaxact.testing.breaks import Break, find_breaks
+from jaxact.testing.rounding import rounding
 
 CHUNK = 2048  # one shape of input, so that a program is compiled once a dtype
 
@@ -33,12 +34,22 @@ class Subject:
 
     def __call__(self, xs: np.ndarray) -> np.ndarray:
         """Value and derivatives in the dtype of ``xs``, then widened, [order + 1, n]."""
+        return self._run(self._program, xs)
+
+    def rounding(self, xs: np.ndarray) -> np.ndarray:
+        """How far off rounding may have brought value and derivatives in float64, [order + 1, n]."""
+        with contextlib.suppress(Exception):
+            return np.nan_to_num(self._run(self._spread, xs), nan=np.inf, posinf=np.inf)
+        # What cannot be taken to pieces may have steps whose results are around 1.
+        return (self.precision or np.inf) * np.maximum(np.abs(self(xs)), 1)
+
+    def _run(self, program: Callable, xs: np.ndarray) -> np.ndarray:
         if not xs.size:
             return np.zeros((self.order + 1, 0))
         fill = np.full(-xs.size % CHUNK, self.inside, xs.dtype)
         chunks = np.concatenate([xs, fill]).reshape(-1, CHUNK)
         with jax.enable_x64(True) if xs.dtype == np.float64 else contextlib.nullcontext():
-            rows = [np.stack([_widened(y) for y in self._program(jnp.asarray(chunk))]) for chunk in chunks]
+            rows = [np.stack([_widened(y) for y in program(jnp.asarray(chunk))]) for chunk in chunks]
         return np.concatenate(rows, axis=1)[:, : xs.size]
 
     @functools.cached_property
@@ -47,6 +58,10 @@ class Subject:
         if self.elementwise:
             pointwise[0] = self.fn
         return jax.jit(lambda x: [f(x) for f in pointwise])
+
+    @functools.cached_property
+    def _spread(self) -> Callable:
+        return jax.jit(rounding(self._program))
 
     def scalar(self, x):
         """The function of one number, even where ``fn`` insists on an array."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxact.testing.report import Finding
 from jaxact.testing.subject import Subject
-from jaxact.testing.values import last_place
+from jaxact.testing.ulp import last_place
 
 
 def jit(subject: Subject, dtype: np.dtype, bars: tuple[float, ...], *, slopes: bool = True) -> Iterator[Finding]:

@@ -1,17 +1,29 @@
 """Units in the last place: where to look, and how far off a result is."""
 
 import math
+from collections.abc import Iterable
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
 from jax.typing import DTypeLike
 
-from jaxact.testing.reference import Truth
+
+class Truth(NamedTuple):
+    """True values and derivatives, as unevaluated sums of two float64.
+
+    Attributes:
+      high: the nearest float64; orders along the first axis, [k, n].
+      low: what is missing, [k, n].
+    """
+
+    high: np.ndarray
+    low: np.ndarray
 
 
 def points(
-    dtype: DTypeLike, special: tuple[float, ...] = (), *, dense: int = 601, per_binade: int = 1
+    dtype: DTypeLike, special: Iterable[float] = (), *, dense: int = 601, per_binade: int = 1, apart: int = 1
 ) -> np.ndarray:
     """Inputs to measure at: every binade of both signs, [-120, 120] densely, and around special points.
 
@@ -20,13 +32,14 @@ def points(
       special: kinks, roots and switch-over points; their neighbours up to a quarter away are taken too.
       dense: number of inputs in each of [-120, 120] and [-12, 12].
       per_binade: number of inputs in each binade.
+      apart: takes every so many-th binade.
 
     Returns:
       Sorted inputs of ``dtype``, finite, each once; 0 is among them.
     """
     info = jnp.finfo(dtype)
     random = np.random.default_rng(0)
-    exponents = np.repeat(np.arange(info.minexp, info.maxexp), per_binade)
+    exponents = np.repeat(np.arange(info.minexp, info.maxexp, apart), per_binade)
     binades = np.ldexp(random.uniform(1, 2, exponents.size), exponents)
     spread = np.concatenate([random.uniform(-r, r, dense) for r in (120.0, 12.0, 1.5)])
     steps = np.concatenate([[0], 2.0 ** -np.arange(2, info.nmant + 1, 2)])
@@ -37,11 +50,16 @@ def points(
     return xs[np.isfinite(xs.astype(np.float64))]
 
 
+def normal(xs: np.ndarray) -> np.ndarray:
+    """Which inputs are normal numbers or 0; XLA reads others as 0 on a CPU, except those that it widens first."""
+    return (xs == 0) | (np.abs(xs) >= ml_dtypes.finfo(xs.dtype).smallest_normal)
+
+
 def last_place(true: np.ndarray, dtype: DTypeLike) -> np.ndarray:
     """The unit in the last place of true values, no smaller than that of the smallest normal number."""
     info = ml_dtypes.finfo(dtype)
     _, exponent = np.frexp(np.abs(true))
-    exponent = np.where(true == 0, info.minexp, np.maximum(exponent - 1, info.minexp))
+    exponent = np.where((true == 0) | ~np.isfinite(true), info.minexp, np.maximum(exponent - 1, info.minexp))
     return np.ldexp(1.0, exponent - info.nmant)
 
 
@@ -96,15 +114,18 @@ def roots(xs: np.ndarray, truth: Truth, order: int) -> np.ndarray:
     return np.sort(np.concatenate([crossed, x[touched]]))
 
 
-def root_slack(xs: np.ndarray, truth: Truth, order: int, dtype: DTypeLike, steps: int) -> np.ndarray:
-    """The error that is allowed next to roots of a result, in units of its last place; 0 elsewhere.
+def root_slack(
+    xs: np.ndarray, truth: Truth, order: int, dtype: DTypeLike, steps: int, kinks: Iterable[float] = ()
+) -> np.ndarray:
+    """The error that is allowed next to roots of a result and to kinks, in units of its last place; 0 elsewhere.
 
     It is what a change of the input by some units of its last place makes of the result: within a quarter of the
-    way to a root between the inputs, and where such a change reaches a root.
+    way to a root between the inputs, or to a kink, and where such a change reaches a root.
     """
     slack = input_slack(xs, truth, order, dtype, steps)
     size = np.abs(truth.high[order]) / last_place(truth.high[order], dtype)
-    return np.where(near(xs, roots(xs, truth, order)) | (slack >= size), slack, 0)
+    centres = np.union1d(roots(xs, truth, order), [*kinks])
+    return np.where(np.isfinite(slack) & (near(xs, centres) | (slack >= size)), slack, 0)
 
 
 def near(xs: np.ndarray, centres: np.ndarray) -> np.ndarray:

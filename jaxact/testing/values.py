@@ -7,49 +7,34 @@ import ml_dtypes
 import numpy as np
 from jax.typing import DTypeLike
 
+from jaxact.testing.bars import INPUT_ULP
 from jaxact.testing.breaks import Break
-from jaxact.testing.oracle import Due, Oracle
+from jaxact.testing.oracle import ORDERS, Due, Oracle
 from jaxact.testing.report import Finding, shown
 from jaxact.testing.subject import Subject
+from jaxact.testing.ulp import Truth, last_place, normal, points, root_slack
 
 WRONG = ("value", "derivative", "second_derivative")
-INPUT_ULP = 2
-"""Next to a root or a kink, what a change of the input by so many units makes is right enough."""
 
 
-def last_place(y: np.ndarray, dtype: DTypeLike) -> np.ndarray:
-    """The unit in the last place of numbers, no smaller than that of the smallest normal one."""
-    info = ml_dtypes.finfo(dtype)
-    _, exponent = np.frexp(np.abs(y))
-    exponent = np.where((y == 0) | ~np.isfinite(y), info.minexp, np.maximum(exponent - 1, info.minexp))
-    return np.ldexp(1.0, exponent - info.nmant)
-
-
-def inputs(dtype: DTypeLike, domain: tuple[float, float], breaks: Iterable[Break]) -> np.ndarray:
+def inputs(dtype: np.dtype, domain: tuple[float, float], breaks: Iterable[Break]) -> np.ndarray:
     """Normal numbers of every binade (in float64 of every fourth), [-120, 120] densely, and around breaks.
 
     Args:
       dtype: of the inputs.
       domain: open interval of the inputs.
-      breaks: their neighbours are taken too.
+      breaks: they and their neighbours are taken too.
 
     Returns:
       Sorted inputs of ``dtype``, finite, each once.
     """
-    info = ml_dtypes.finfo(dtype)
-    random = np.random.default_rng(0)
-    exponents = np.arange(info.minexp, info.maxexp, 4 if info.bits == 64 else 1)
-    binades = np.ldexp(random.uniform(1, 2, exponents.size), exponents)
-    spread = [r * (np.arange(-200, 200) + random.uniform(0, 1, 400)) / 200 for r in (120, 12, 1.5)]
-    steps = 2.0 ** -np.arange(2, info.nmant + 1, 2)
-    near = [b.x + s * max(abs(b.x), 2.0**-10) * steps for b in breaks for s in (-1, 1)]
     low, high = domain
-    bounded = [] if high - low == np.inf else [low + (high - low) * random.uniform(0, 1, 200)]
-    xs = np.concatenate([[0.0], binades, -binades, *spread, [b.x for b in breaks], *near, *bounded])
-    xs = np.unique(xs.astype(dtype))
+    xs = points(dtype, [b.x for b in breaks], dense=400, apart=4 if dtype == np.float64 else 1)
+    if high - low < np.inf:
+        with np.errstate(over="ignore"):
+            xs = np.union1d(xs, np.random.default_rng(0).uniform(low, high, 200).astype(dtype))
     wide = xs.astype(np.float64)
-    normal = (xs == 0) | (np.abs(wide) >= float(info.smallest_normal))  # XLA reads others as 0 on a CPU
-    return xs[(low < wide) & (wide < high) & np.isfinite(wide) & normal]
+    return xs[(low < wide) & (wide < high) & normal(xs)]
 
 
 class _Column(NamedTuple):
@@ -77,7 +62,7 @@ def judge(subject: Subject, oracle: Oracle, dtype: np.dtype, bars: tuple[float, 
     due = oracle.at(wide, dtype)
     for order, got in enumerate(subject(xs)):
         judged = ~_beside_a_break(wide, subject.breaks, order, dtype)
-        slack = _slack(wide, due, order, subject.breaks, dtype)
+        slack = _slack(xs, due, order, subject.breaks)
         defined = np.isfinite(due.y[0]) | oracle.own
         column = _Column(*(a[judged] for a in (wide, got, due.y[order], due.doubt[order], slack, defined)))
         yield from _compare(column, order, dtype, bars[order])
@@ -89,21 +74,15 @@ def _beside_a_break(xs: np.ndarray, breaks: list[Break], order: int, dtype: DTyp
     return np.any(np.abs(xs - at) <= INPUT_ULP * last_place(at, dtype), axis=0)
 
 
-def _slack(xs: np.ndarray, due: Due, order: int, breaks: list[Break], dtype: DTypeLike) -> np.ndarray:
-    """What a change of the input makes of the result, within a quarter of the way to roots and breaks."""
+def _slack(xs: np.ndarray, due: Due, order: int, breaks: list[Break]) -> np.ndarray:
+    """What a change of the input makes of the result, next to roots and breaks."""
     y = due.y[order]
-    seen = np.flatnonzero(np.isfinite(y) & (np.abs(y) >= float(ml_dtypes.finfo(dtype).smallest_normal)))
-    turn = np.flatnonzero(np.signbit(y[seen[1:]]) != np.signbit(y[seen[:-1]]))
-    left, right = seen[turn], seen[turn + 1]
-    weight = np.abs(y[left]) / (np.abs(y[left]) + np.abs(y[right]))
-    centres = np.concatenate([xs[left] + weight * (xs[right] - xs[left]), [b.x for b in breaks]])[:, None]
     with np.errstate(all="ignore"):
-        slope = np.gradient(y, xs)
-        if order + 1 < due.y.shape[0]:
-            slope = np.where(np.isfinite(due.y[order + 1]), due.y[order + 1], slope)
-        change = INPUT_ULP * last_place(xs, dtype) * np.abs(slope) / last_place(y, dtype)
-    near = np.any(np.abs(xs - centres) <= np.abs(centres) / 4, axis=0)
-    return np.where(near & np.isfinite(change), change, 0)
+        slope = np.gradient(y, xs.astype(np.float64))
+    if order + 1 < ORDERS:
+        slope = np.where(np.isfinite(due.y[order + 1]), due.y[order + 1], slope)
+    exact = Truth(np.array([y, slope]), np.zeros((2, xs.size)))
+    return root_slack(xs, exact, 0, xs.dtype, INPUT_ULP, [b.x for b in breaks])
 
 
 def _compare(c: _Column, order: int, dtype: np.dtype, bar: float) -> Iterator[Finding]:
