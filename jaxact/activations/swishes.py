@@ -208,9 +208,10 @@ def _acon_slope_in_beta(x: Array, p1: Array, p2: Array, beta: Array) -> Array:
 @with_derivative(_acon_slope, _acon_slope_in_p1, _acon_slope_in_p2, _acon_slope_in_beta)
 def _acon(x: Array, p1: Array, p2: Array, beta: Array) -> Array:
     gate, c, _ = _acon_gate(x, p1, p2, beta)
-    scale, zero = downscale(x), jnp.zeros_like(c)
+    p1, p2 = p1 + 0 * c, p2 + 0 * c
+    scale = downscale(x)
     y = finite(x) * scale
-    y = _mixed(gate, two_product(p1 + zero, y), two_product(p2 + zero, y), zero) / scale
+    y = _mixed(gate, two_product(p1, y), two_product(p2, y), jnp.zeros_like(c)) / scale
     end = jnp.where(gate.right, p1, p2)
     return jnp.where(jnp.isinf(x), jnp.where(end == 0, 0, end * x), y)
 

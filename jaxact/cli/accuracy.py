@@ -81,9 +81,11 @@ class Accuracy:
             if self.json:
                 with tqdm.external_write_mode():  # the bar, if there is one, steps aside
                     print_json(_facts(result))
-        if not self.json:
+        if self.markdown:
+            _print_markdown(results)
+        elif not self.json:
             for dtype in dict.fromkeys(self.dtype):
-                (_print_markdown if self.markdown else _print)([r for r in results if r.dtype == dtype], dtype)
+                _print([r for r in results if r.dtype == dtype], dtype)
         if self.figure is not None:
             from jaxact import plotting
 
@@ -187,20 +189,24 @@ def _print(results: list[Result], dtype: str) -> None:
     print(_summary(results, dtype) + "\n")
 
 
-def _print_markdown(results: list[Result], dtype: str) -> None:
-    """The table for a README: a line a function, three columns for everybody, bold what is over the bar."""
-    peers = [who for who in dict.fromkeys(result.who for result in results) if who != OURS]
-    heads = [f"{name} of {who}" for who in (OURS, *peers) for name in ("f", "f′", "f″")]
-    print(f"Largest error in ulp, {dtype}. {_summary(results, dtype)} **Bold** is over it.\n")
-    print(f"| function | {' | '.join(heads)} |\n|---{'|---:' * len(heads)}|")
-    found = {(result.function, result.who): result for result in results}
-    for function in dict.fromkeys(result.function for result in results):
-        cells = [f"`{function}`"]
-        for who in (OURS, *peers):
-            result = found.get((function, who))
-            cells += ["–"] * 3 if result is None else _markdown_cells(result)
-        print(f"| {' | '.join(cells)} |")
-    print()
+def _print_markdown(results: list[Result]) -> None:
+    """Tables for a README: one for each of us, a line a function, three columns a dtype, bold what is over the bar."""
+    found = {(result.who, result.dtype, result.function): result for result in results}
+    dtypes = list(dict.fromkeys(result.dtype for result in results))
+    for who in dict.fromkeys(result.who for result in results):
+        print(f"Largest error of {who} in ulp, jax {jax.__version__} on {jax.default_backend()}.", end="")
+        print(" **Bold** is over the bar.\n")
+        heads = [f"{dtype} {order}" if order == "f" else order for dtype in dtypes for order in ("f", "f′", "f″")]
+        print(f"| function | {' | '.join(heads)} |\n|---{'|---:' * len(heads)}|")
+        for function in dict.fromkeys(result.function for result in results if result.who == who):
+            cells = [f"`{function}`"]
+            for dtype in dtypes:
+                result = found.get((who, dtype, function))
+                cells += ["–"] * 3 if result is None else _markdown_cells(result)
+            print(f"| {' | '.join(cells)} |")
+        print()
+    for dtype in dtypes:
+        print(f"{dtype}. {_summary([r for r in results if r.dtype == dtype], dtype)}\n")
 
 
 def _markdown_cells(result: Result) -> Iterator[str]:
