@@ -190,7 +190,7 @@ def _print(results: list[Result], dtype: str) -> None:
 
 
 def _print_markdown(results: list[Result]) -> None:
-    """Tables for a README: one for each of us, a line a function, three columns a dtype, bold what is over the bar."""
+    """Tables for a README, one for us and one for each peer: three columns a dtype, bold what is over the bar."""
     found = {(result.who, result.dtype, result.function): result for result in results}
     dtypes = list(dict.fromkeys(result.dtype for result in results))
     for who in dict.fromkeys(result.who for result in results):
