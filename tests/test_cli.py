@@ -175,6 +175,10 @@ def test_show(name, call):
     shown = json.loads(out)
     np.testing.assert_allclose(np.float32(shown["f"]), jaxact.get(name)(np.float32([-1, 0.5])), rtol=1e-6)
     assert [len(shown[key]) for key in ("x", "df", "d2f")] == [2, 2, 2]
+
+
+@pytest.mark.parametrize("name", ["relu", "leaky_relu(negative_slope=0.2)", "Swish"])
+def test_show_as_a_table(name, call):
     code, out, err = call("show", name)
     assert (code, err) == (0, "")
     assert jaxact.serialize(jaxact.get(name)) in out

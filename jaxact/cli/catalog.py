@@ -4,6 +4,7 @@ import dataclasses
 import math
 from typing import Annotated
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import tyro
@@ -94,8 +95,8 @@ class Show:
         row = find(fn)
         assert row is not None  # get() of a name gives a function of the table
         parameters = row.parameters | dict(fn.config if isinstance(fn, Configured) else ())
-        x = jnp.asarray(self.at)
-        values = [np.asarray(f(x)).tolist() for f in (fn, jaxact.derivative(fn), jaxact.derivative(fn, 2))]
+        orders = fn, jaxact.derivative(fn), jaxact.derivative(fn, 2)
+        values = [np.asarray(y).tolist() for y in jax.jit(lambda x: [f(x) for f in orders])(jnp.asarray(self.at))]
         if self.json:
             print_json(
                 _facts(row)
