@@ -6,6 +6,7 @@ The exponential magnifies the error of its argument: at e**-80 half a unit in th
 Source: Dekker, "A floating-point technique for extending the available precision", 1971.
 """
 
+import math
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -66,6 +67,12 @@ def two_product(a: Array, b: Array) -> Double:
     return Double(jnp.where(sound, p.high, a * b), jnp.where(sound, p.low, 0))
 
 
+def two_square(a: Array) -> Double:
+    """``a * a`` to nearly twice the precision, for squares that neither overflow nor are subnormal."""
+    x = split(a)
+    return fast_two_sum(x.high * x.high, x.low * (a + x.high))
+
+
 def quotient(a: Array, b: Array) -> Double:
     """``a / b`` to twice the precision."""
     q = a / b
@@ -87,9 +94,12 @@ def add(a: Double, b: Double) -> Double:
 
 def scaled(x: Array, high: float, low: float = 0.0) -> Double:
     """A constant, given as the sum of two Python floats, times an array."""
-    c = constant(high, x, low)
-    p = two_product(c.high, x)
-    return fast_two_sum(p.high, p.low + c.low * x)
+    unit = math.frexp(high)[1] - (12 if x.dtype == jnp.float32 else 26)
+    head = math.ldexp(round(math.ldexp(high, -unit)), unit)  # half of the bits, so that its product is exact
+    y, plain = split(x), x * high
+    p, size = fast_two_sum(y.high * head, y.low * head + x * ((high - head) + low)), jnp.abs(plain)
+    sound = (size > float(jnp.finfo(x.dtype).tiny) * 2.0**60) & (size < jnp.inf)  # or low halves may be flushed
+    return Double(jnp.where(sound, p.high, plain), jnp.where(sound, p.low, 0))
 
 
 def total(a: Double, b: Double) -> Array:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
+from numpy.polynomial import chebyshev
 
 from jaxact.activations._compensated import Double, fast_two_sum, product, two_product, two_sum
 from jaxact.activations._numerics import with_derivative
@@ -25,9 +26,23 @@ def polynomial(x: Array, coefficients: Sequence[Array | float]) -> Array:
     return jnp.asarray(y)
 
 
+def economized(series: Sequence[float], radius: float, terms: int) -> list[float]:
+    """A power series in fewer terms and as exact as these can be up to a radius, by Chebyshev polynomials."""
+    powers = radius ** np.arange(len(series))
+    return (chebyshev.cheb2poly(chebyshev.poly2cheb(series * powers)[:terms]) / powers[:terms]).tolist()
+
+
 def decay(x: Array) -> Array:
-    r""":math:`e^{-|x|}`, in (0, 1]: never overflows; at 0 differentiated as :math:`e^{x}`."""
-    return jnp.exp(jnp.where(x > 0, -x, x))
+    r""":math:`e^{-|x|}`, in (0, 1]: never overflows."""
+    return jnp.exp(-jnp.abs(x))
+
+
+def _log_2(dtype: np.dtype) -> tuple[float, float]:
+    """log(2) as the sum of two, of which the first times a whole number is exact."""
+    high = np.float64(math.log(2)).astype(dtype)
+    integer, keep = (np.uint32, 0xFFFFF000) if dtype == jnp.float32 else (np.uint64, 0xFFFFFFFFFFF00000)
+    head = float((high.view(integer) & integer(keep)).view(high.dtype))
+    return head, (math.log(2) - head) + (0 if dtype == jnp.float32 else 2.3190468138462996e-17)
 
 
 def _reduced(x: Array, more: Array | float = 0.0) -> tuple[Array, Array, Array]:
@@ -35,25 +50,28 @@ def _reduced(x: Array, more: Array | float = 0.0) -> tuple[Array, Array, Array]:
 
     ``k`` is whole and ``|r|`` at most log(2)/2.
     """
-    high = np.float64(math.log(2)).astype(np.float32) if x.dtype == jnp.float32 else np.float64(math.log(2))
-    keep = 0xFFFFF000 if x.dtype == jnp.float32 else 0xFFFFFFFFFFF00000
-    integer = np.uint32 if x.dtype == jnp.float32 else np.uint64
-    head = float((high.view(integer) & integer(keep)).view(high.dtype))  # k * head is exact
-    tail = math.log(2) - head if x.dtype == jnp.float32 else (math.log(2) - head) + 2.3190468138462996e-17
+    head, tail = _log_2(x.dtype)
     k = jnp.round(x * (1 / math.log(2)))
     lead = x - k * head
     r = fast_two_sum(lead, more - k * tail)
     return k, r.high, r.low
 
 
+def normal_power_of_two(k: Array) -> Array:
+    """``2**k`` for whole ``k`` for which that is a normal number."""
+    integer, bias, bits = (jnp.int32, 127, 23) if k.dtype == jnp.float32 else (jnp.int64, 1023, 52)
+    return lax.bitcast_convert_type((k.astype(integer) + bias) << bits, k.dtype)
+
+
 def _power_of_two(k: Array) -> Array:
     """``2**k`` for whole ``k`` up to the largest exponent; 0 below the smallest of the normal numbers."""
-    integer, bias, bits = (jnp.int32, 127, 23) if k.dtype == jnp.float32 else (jnp.int64, 1023, 52)
-    exponent = jnp.maximum(k, -bias).astype(integer) + bias
-    return lax.bitcast_convert_type(exponent << bits, k.dtype)
+    return normal_power_of_two(jnp.maximum(k, -127 if k.dtype == jnp.float32 else -1023))
 
 
-_EXPM1 = {size: [1 / math.factorial(n) for n in range(2, terms + 2)] for size, terms in ((4, 7), (8, 13))}
+_EXPM1 = {
+    size: economized([1 / math.factorial(n) for n in range(2, 18)], math.log(2) / 2, terms)
+    for size, terms in ((4, 5), (8, 11))
+}
 
 
 def _expm1_of_rest(x: Array, more: Array | float = 0.0) -> tuple[Array, Array]:
@@ -88,9 +106,26 @@ def shifted_exp(x: Array, more: Array | float = 0.0) -> Exponential:
     """``exp(x + more)`` for ``x <= 0`` and a small ``more``."""
     p, k = _expm1_of_rest(x, more)
     shift = 64 if x.dtype == jnp.float32 else 512
-    far, lead = k < -shift, two_sum(p, jnp.ones_like(p))
+    far = k < -shift
     scale = _power_of_two(jnp.where(far, k + shift, k))
-    return Exponential(scale * lead.high, scale * lead.low, jnp.where(far, 2.0**-shift, 1.0).astype(x.dtype))
+    lead = fast_two_sum(scale, scale * p)
+    return Exponential(lead.high, lead.low, jnp.where(far, 2.0**-shift, 1.0).astype(x.dtype))
+
+
+_LIFT = {4: (-64.0, 40.0, -120.0), 8: (-600.0, 80.0, -800.0)}
+
+
+def lifted(x: Array) -> tuple[Array, Array, Array]:
+    """``c``, ``shift`` and ``scale`` with which ``exp(c - shift) * scale`` is exp(x) without subnormal numbers.
+
+    For what is proportional to exp(x) far on the left. There x is shifted to the right, exactly, and the scale is
+    the exponential of the shift, by which to multiply last; elsewhere they are 0 and 1. Where not even x exp(x) is
+    left, x is cut.
+    """
+    far, lift, end = _LIFT[x.dtype.itemsize]
+    c = jnp.maximum(x, end)
+    low = c < far
+    return c, jnp.where(low, -lift, 0).astype(x.dtype), jnp.where(low, math.exp(-lift), 1).astype(x.dtype)
 
 
 def double_exp(x: Array) -> Double:
@@ -120,9 +155,23 @@ def double_expm1(x: Array) -> Double:
 @with_derivative(jnp.exp)
 def expm1(x: Array) -> Array:
     """``exp(x) - 1`` for ``x <= 0``; its derivative is ``exp(x)``."""
-    p, k = _expm1_of_rest(x)
-    scale = _power_of_two(k)
+    p, k = _expm1_of_rest(jnp.maximum(x, -60))  # beyond, it is -1
+    scale = normal_power_of_two(k)
     return (scale - 1) + scale * p
+
+
+_EXPM1_OF_TWICE = {
+    size: economized([(-2) ** n / math.factorial(n) for n in range(2, 18)], math.log(2) / 4, terms)
+    for size, terms in ((4, 5), (8, 11))
+}
+
+
+def _expm1_of_twice(a: Array) -> tuple[Array, Array]:
+    """``p`` and ``k`` with ``exp(-2a) = 2**k * (1 + p)``, for ``a >= 0`` that is not too large."""
+    head, tail = _log_2(a.dtype)
+    k = jnp.round(a * (-2 / math.log(2)))
+    h = (a + k * (head / 2)) + k * (tail / 2)
+    return h * h * polynomial(h, _EXPM1_OF_TWICE[a.dtype.itemsize]) - 2 * h, k
 
 
 def _sech2_slope(x: Array) -> Array:
@@ -134,15 +183,18 @@ def _sech2_slope(x: Array) -> Array:
 @with_derivative(_sech2_slope)
 def sech2(x: Array) -> Array:
     r""":math:`1/\cosh^2 x`, the derivative of tanh, without ``1 - tanh(x)**2``."""
-    p, k = _expm1_of_rest(-2 * jnp.abs(x))
-    t, t4 = _power_of_two(k) * (1 + p), _power_of_two(k + 2) * (1 + p)
-    return t4 / jnp.square(1 + t)
+    end, half = (64, 32) if x.dtype == jnp.float32 else (512, 256)
+    p, k = _expm1_of_twice(jnp.minimum(jnp.abs(x), end))  # beyond, it is 0
+    t4 = normal_power_of_two(k + (2 + 2 * half)) * (1 + p)  # scaled up to be a normal number, as is the divisor
+    return t4 / (2.0 ** (2 * half) + t4 * (0.5 + t4 * 2.0 ** (-4 - 2 * half)))  # 4t over 1 + t (2 + t)
 
 
 @with_derivative(sech2)
 def tanh(x: Array) -> Array:
-    """Hyperbolic tangent by one exponential, which its derivative, `sech2`, shares."""
-    m = expm1(-2 * jnp.abs(x))
+    """Hyperbolic tangent, as ``-m / (2 + m)`` with m = exp(-2|x|) - 1 and the sign of x."""
+    p, k = _expm1_of_twice(jnp.minimum(jnp.abs(x), 30))  # beyond, it is 1
+    scale = normal_power_of_two(k)
+    m = (scale - 1) + scale * p
     return jnp.where(x > 0, -m, m) / (2 + m)
 
 
@@ -160,7 +212,7 @@ def _sigmoid_curvature(x: Array) -> Array:
 def sigmoid_slope(x: Array) -> Array:
     r""":math:`\sigma(x)\,\sigma(-x)`, the derivative of the sigmoid, without ``1 - sigmoid(x)``."""
     e, s = _sigmoid_parts(x)
-    return (e * s) * s
+    return e * s / (1 + e)
 
 
 @with_derivative(sigmoid_slope)
@@ -178,6 +230,9 @@ def log1p_ratio(z: Array) -> Array:
     return 1 + w * polynomial(w, ATANH[z.dtype.itemsize])
 
 
+_LOG1P = {size: economized(ATANH[8], 4 / 9, terms) for size, terms in ((4, 5), (8, 13))}
+
+
 def log1p_unit(t: Array) -> Array:
     r""":math:`\log(1+t)` for t in [0, 1], as :math:`2\,\mathrm{artanh}(t/(2+t))`.
 
@@ -185,7 +240,7 @@ def log1p_unit(t: Array) -> Array:
     """
     z = t / (1 + t / 2)
     w = z * z
-    return z + z * w * polynomial(w, ATANH[t.dtype.itemsize])
+    return z + z * w * polynomial(w, _LOG1P[t.dtype.itemsize])
 
 
 @with_derivative(sigmoid)

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 from numpy.polynomial import chebyshev
 
-from jaxact.activations._compensated import two_product
+from jaxact.activations._compensated import two_square
 from jaxact.activations._exponential import Exponential, polynomial, shifted_exp
 from jaxact.activations._numerics import with_derivative
 
@@ -57,7 +57,7 @@ def mills_numerator(a: Array) -> Array:
 def exp_minus_square(x: Array, scale: float = 1.0) -> Exponential:
     """``exp(-scale * x * x)``, for a scale that is a power of two."""
     c = jnp.clip(x, -100, 100)
-    square = two_product(c, c)
+    square = two_square(c)
     return shifted_exp(-scale * square.high, -scale * square.low)
 
 

@@ -45,8 +45,10 @@ def as_inexact(x: Any, name: str = "x") -> Array:
 def elementwise(formula: Callable[Concatenate[Array, P], Array]) -> Callable[Concatenate[ArrayLike, P], Array]:
     """Turns a formula into a public activation: coerced, jitted under its own name, rounded once.
 
-    Narrower inputs than float32 are computed in float32 and rounded at the end. The result is a plain
-    module-level function, so it pickles and hashes, which the object that `jax.jit` returns does not.
+    Narrower inputs than float32 are computed in float32 and rounded at the end. All that is kept for the backward
+    pass are the inputs, in their own dtype; the rest is computed again, or shared where both passes are one
+    program. The result is a plain module-level function, so it pickles and hashes, which the object that `jax.jit`
+    returns does not.
 
     Args:
       formula: function of a float32 or float64 array and of its parameters; those with a bool as default are
@@ -57,8 +59,7 @@ def elementwise(formula: Callable[Concatenate[Array, P], Array]) -> Callable[Con
     signature = inspect.signature(formula)
     switches = [p.name for p in signature.parameters.values() if isinstance(p.default, bool)]
 
-    @functools.wraps(formula)
-    def compute(x, **parameters):
+    def rounded_once(x, **parameters):
         x = as_inexact(x)
         given = {key: jnp.asarray(p) for key, p in parameters.items() if key not in switches}
         for key, p in given.items():
@@ -71,6 +72,11 @@ def elementwise(formula: Callable[Concatenate[Array, P], Array]) -> Callable[Con
             # Weak again, as Python numbers are: no function of JAX does that, only its primitive.
             return convert_element_type_p.bind(y, new_dtype=np.dtype(dtype), weak_type=True, sharding=None)
         return y if y.dtype == dtype else y.astype(dtype)
+
+    @functools.wraps(formula)
+    def compute(x, **parameters):
+        fixed = {key: parameters.pop(key) for key in switches if key in parameters}
+        return jax.checkpoint(functools.partial(rounded_once, **fixed), prevent_cse=False)(x, **parameters)
 
     jitted = jax.jit(compute, static_argnames=switches)
 

@@ -29,19 +29,24 @@ def _squareplus_mixed(x: Array, b: Array) -> Array:
     return -(finite(x) * i) * i * i / 4
 
 
+def _squareplus_parts(x: Array, b: Array) -> tuple[Array, Array]:
+    r"""Squareplus, as :math:`\max(x, 0) + \frac b2 / (r + |x|)`, and :math:`r = \sqrt{x^2 + b}`."""
+    a = jnp.abs(x)
+    r = jnp.clip(jnp.sqrt(x * x + b), a, a + jnp.sqrt(b))  # next to a bound where the square over- or underflows
+    return jnp.maximum(x, 0) + (b / 4) / jnp.maximum(a / 2 + r / 2, float(jnp.finfo(x.dtype).tiny)), r
+
+
 @with_derivative(_squareplus_curvature, _squareplus_mixed)
 def _squareplus_slope(x: Array, b: Array) -> Array:
-    x = finite(x)
-    r = _root(x, b)
-    larger = (1 + jnp.abs(x) / r) / 2  # the smaller, (1 - |x|/r) / 2, would cancel
-    return jnp.where(x > 0, larger, (b / r) * (1 / r) / (4 * larger))
+    y, r = _squareplus_parts(x, b)
+    y = jnp.where(x > -jnp.sqrt(b) / 2, x / 2 + r / 2, y)  # the same, and more exact
+    info = jnp.finfo(x.dtype)
+    return jnp.minimum(y, float(info.max)) / jnp.clip(r, float(info.tiny), float(info.max))
 
 
 @with_derivative(_squareplus_slope, _squareplus_slope_in_b)
 def _squareplus(x: Array, b: Array) -> Array:
-    r = _root(x, b)
-    larger = jnp.abs(x) / 2 + jnp.where(r == jnp.inf, jnp.abs(x), r) / 2
-    return jnp.where(x > 0, larger, b / 4 / jnp.where(larger == 0, 1, larger))
+    return _squareplus_parts(x, b)[0]
 
 
 @elementwise

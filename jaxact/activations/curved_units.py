@@ -155,7 +155,6 @@ def soft_exponential(x: Array, alpha: ArrayLike = 0.0) -> Array:
 
     References:
       Godfrey and Gashler, "A continuum among logarithmic, linear, and exponential functions, and its potential
-      to improve
-      generalization in neural networks", 2015, arXiv:1602.01321.
+      to improve generalization in neural networks", 2015, arXiv:1602.01321.
     """
     return _soft_exponential(x, *like(x, alpha))

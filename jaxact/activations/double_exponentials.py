@@ -219,7 +219,6 @@ def golu(x: Array) -> Array:
 
     References:
       Das, Wigger, Vinyals and others, "Gompertz linear units: leveraging asymmetry for enhanced learning
-      dynamics",
-      2025, arXiv:2502.03654.
+      dynamics", 2025, arXiv:2502.03654.
     """
     return _golu(x)

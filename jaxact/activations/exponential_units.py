@@ -185,7 +185,6 @@ def pelu(x: Array, a: ArrayLike = 1.0, b: ArrayLike = 1.0) -> Array:
 
     References:
       Trottier, Giguère and Chaib-draa, "Parametric exponential linear unit for deep convolutional neural
-      networks",
-      2016, arXiv:1605.09332.
+      networks", 2016, arXiv:1605.09332.
     """
     return _pelu(x, *like(x, a, b))

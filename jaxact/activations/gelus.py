@@ -1,72 +1,22 @@
 """Functions that are x times a function of gauss: gelu, its approximations and relatives."""
 
-from fractions import Fraction
-
 import jax.numpy as jnp
 from jax import Array
 
 from jaxact.activations._compensated import (
     Double,
-    add,
-    constant,
     fast_two_sum,
     one_plus,
-    product,
     scaled,
-    total,
-    two_product,
+    two_square,
     two_sum,
 )
 from jaxact.activations._exponential import Exponential, polynomial, shifted_exp, tanh
 from jaxact.activations._gates import sigmoid_gated
+from jaxact.activations._gelu_tanh import gelu_tanh
 from jaxact.activations._normal import exp_minus_square, mills_numerator
 from jaxact.activations._numerics import elementwise, with_derivative
 from jaxact.activations._roots import ROOTS, near_root
-
-# 2 sqrt(2/pi), and that times 0.044715 (Hendrycks and Gimpel), as sums of two floats.
-_LINEAR = (1.5957691216057308, -9.96930880911092e-17)
-_CUBIC = (0.07135481627260025, -4.1218577217431825e-18)
-
-
-def _in_square(x: Array, constant_term: tuple[float, float], square_term: tuple[float, float]) -> Double:
-    """``a + b * x**2`` to twice the precision."""
-    square = product(constant(square_term[0], x, square_term[1]), two_product(x, x))
-    return add(square, constant(constant_term[0], x, constant_term[1]))
-
-
-def _tanh_argument(x: Array) -> Double:
-    r"""Twice the argument of tanh, :math:`2\sqrt{2/\pi}(x + 0.044715 x^3)`."""
-    x = jnp.clip(x, -30, 30)
-    return product(_in_square(x, _LINEAR, _CUBIC), Double(x, jnp.zeros_like(x)))
-
-
-def _times(a: tuple[float, float], factor: int) -> tuple[float, float]:
-    """A constant times a whole number, again as a sum of two floats."""
-    exact = sum(factor * Fraction(part) for part in a)
-    return float(exact), float(exact - Fraction(float(exact)))
-
-
-def _tanh_argument_slope(x: Array) -> Double:
-    return _in_square(jnp.clip(x, -30, 30), _LINEAR, _times(_CUBIC, 3))
-
-
-def _gelu_tanh_slope_lead(x: Array) -> Array:
-    return one_plus(product(_tanh_argument_slope(x), Double(jnp.clip(x, -30, 30), jnp.zeros_like(x))))
-
-
-def _gelu_tanh_curvature_lead(x: Array) -> Array:
-    c = jnp.clip(x, -30, 30)
-    slope = _tanh_argument_slope(c)
-    straight = _in_square(c, _times(_LINEAR, 2), _times(_CUBIC, 12))
-    bend = product(product(slope, slope), Double(-jnp.abs(c), jnp.zeros_like(c)))
-    return total(straight, bend)
-
-
-def _gelu_tanh_bend(x: Array) -> Array:
-    return jnp.clip(x, -30, 30) * jnp.square(_tanh_argument_slope(x).high)
-
-
-_gelu_tanh, _, _ = sigmoid_gated(_tanh_argument, _gelu_tanh_slope_lead, _gelu_tanh_curvature_lead, _gelu_tanh_bend)
 
 _DENSITY_AT_0 = (0.3989422804014327, -2.49232720227773e-17)  # 1 / sqrt(2 pi)
 
@@ -75,8 +25,10 @@ def _tail_parts(x: Array) -> tuple[Array, Array, Double, Double, Exponential]:
     """``c``, ``k``, ``d``, ``q`` and e = exp(-x^2/2): Phi(-|x|) is (k / q) e, and -|x| phi(x) is (d / q) e."""
     c = jnp.clip(x, -1000, 1000)
     a = jnp.abs(c)
-    q = two_sum(a, jnp.ones_like(a))
-    density = product(scaled(-a, *_DENSITY_AT_0), q)  # no digit must be lost before the difference
+    square, q = two_square(a), two_sum(a, jnp.ones_like(a))
+    both = two_sum(a, square.high)  # a q
+    density = scaled(-both.high, *_DENSITY_AT_0)  # no digit must be lost before the difference
+    density = Double(density.high, density.low - _DENSITY_AT_0[0] * (both.low + square.low))
     return c, mills_numerator(a), density, q, exp_minus_square(c, 0.5)
 
 
@@ -132,7 +84,7 @@ def gelu(x: Array, approximate: bool = True) -> Array:
     References:
       Hendrycks and Gimpel, "Gaussian error linear units (GELUs)", 2016, arXiv:1606.08415.
     """
-    return _gelu_tanh(x) if approximate else _gelu_erf(x)
+    return gelu_tanh(x) if approximate else _gelu_erf(x)
 
 
 _QUICK = 1.702

@@ -9,6 +9,16 @@ from jaxact.activations._numerics import elementwise, with_derivative
 from jaxact.activations._roots import ROOTS, near_root
 
 
+def _hard_silu_slope(x: Array) -> Array:
+    return jnp.where(x >= 3, 1, jnp.where(x <= -3, 0, (2 * x + 3) / 6))
+
+
+@with_derivative(_hard_silu_slope)
+def _hard_silu(x: Array) -> Array:
+    c = jnp.clip(x, -3, 3)
+    return jnp.where(x >= 3, x, c * (c + 3) / 6)
+
+
 @elementwise
 def hard_silu(x: Array) -> Array:
     r"""Piecewise quadratic silu, also called hard swish.
@@ -32,9 +42,7 @@ def hard_silu(x: Array) -> Array:
     References:
       Howard et al., "Searching for MobileNetV3", 2019, arXiv:1905.02244.
     """
-    inside = jnp.abs(x) < 3
-    c = jnp.where(inside, x, 0)
-    return jnp.where(inside, c * (c + 3) / 6, jnp.where(x <= -3, -0.0, x))
+    return _hard_silu(x)
 
 
 hard_swish = hard_silu
@@ -137,7 +145,6 @@ def lisht(x: Array) -> Array:
 
     References:
       Roy, Manna, Dubey and Chaudhuri, "LiSHT: non-parametric linearly scaled hyperbolic tangent activation
-      function
-      for neural networks", 2019, arXiv:1901.05894.
+      function for neural networks", 2019, arXiv:1901.05894.
     """
     return _lisht(x)

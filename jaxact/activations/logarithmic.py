@@ -179,8 +179,7 @@ def nlrelu(x: Array, beta: ArrayLike = 1.0) -> Array:
 
     References:
       Liu, Zhang, Li and Bi, "Natural-logarithm-rectified activation function in convolutional neural networks",
-      2019,
-      arXiv:1908.03682.
+      2019, arXiv:1908.03682.
     """
     return _log1p(beta * jnp.where(x <= 0, 0, x))
 

@@ -140,7 +140,6 @@ def aria2(x: Array, alpha: ArrayLike = 1.0, beta: ArrayLike = 0.5) -> Array:
 
     References:
       Patwardhan, Ingalhalikar and Walambe, "ARiA: utilizing Richard's curve for controlling the non-monotonicity
-      of the
-      activation function in deep neural nets", 2018, arXiv:1805.08878.
+      of the activation function in deep neural nets", 2018, arXiv:1805.08878.
     """
     return _aria2(x, *like(x, alpha, beta))

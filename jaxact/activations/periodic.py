@@ -126,8 +126,7 @@ def gcu(x: Array) -> Array:
 
     References:
       Noel, Arunkumar, Trivedi and Dutta, "Growing cosine unit: a novel oscillatory activation function that can
-      speedup
-      training and reduce parameters in convolutional neural networks", 2021, arXiv:2108.12943.
+      speedup training and reduce parameters in convolutional neural networks", 2021, arXiv:2108.12943.
     """
     return _gcu(x)
 

@@ -166,8 +166,8 @@ def rational(x: ArrayLike, numerator: Any, denominator: Any, version: str = "A")
 
     .. math::
       \mathrm{rational}(x) = \frac{\sum_{j=0}^m a_j x^j}{Q(x)}, \qquad
-      Q_A = 1 + \sum_{j=1}^n |b_j x^j|, \quad Q_B = 1 + \Big|\sum_{j=1}^n b_j x^j\Big|, \quad
-      Q_C = 0.1 + \Big|\sum_{j=0}^n b_j x^j\Big|
+      Q_A = 1 + \sum_{j=1}^n |b_j x^j|, \quad Q_B = 1 + \Big|\sum_{j=1}^n b_j x^j\Big|, \quad Q_C = 0.1 +
+      \Big|\sum_{j=0}^n b_j x^j\Big|
 
     The denominator has no root. No finite input overflows unless the value does, and value and derivatives are
     rounded once, for the polynomials are computed to twice the precision. Limits at :math:`\pm\infty` are those of

@@ -189,8 +189,7 @@ def relu_squared(x: Array) -> Array:
 
     References:
       So, Mańke, Liu, Dai, Shazeer and Le, "Primer: searching for efficient transformers for language modeling",
-      2021,
-      arXiv:2109.08668.
+      2021, arXiv:2109.08668.
     """
     return jnp.square(jnp.where(x <= 0, 0, x))
 

@@ -58,6 +58,15 @@ def log_sigmoid(x: Array) -> Array:
     return -_exponential.softplus(-x)
 
 
+def _sparse_plus_slope(x: Array) -> Array:
+    return jnp.where(x >= 1, 1, jnp.where(x <= -1, 0, (x + 1) / 2))
+
+
+@with_derivative(_sparse_plus_slope)
+def _sparse_plus(x: Array) -> Array:
+    return jnp.where(x >= 1, x, jnp.square(jnp.clip(x, -1, 1) + 1) / 4)
+
+
 @elementwise
 def sparse_plus(x: Array) -> Array:
     r"""Smooth rectifier that is exactly 0 on the left and exactly linear on the right.
@@ -81,8 +90,7 @@ def sparse_plus(x: Array) -> Array:
     References:
       Blondel, Martins and Niculae, "Learning with Fenchel-Young losses", 2019, arXiv:1901.02324.
     """
-    inside = jnp.abs(x) < 1
-    return jnp.where(x <= -1, 0, jnp.where(inside, jnp.square(jnp.where(inside, x, 0) + 1) / 4, x))
+    return _sparse_plus(x)
 
 
 @with_derivative(_exponential.sigmoid)
@@ -113,8 +121,7 @@ def shifted_softplus(x: Array) -> Array:
 
     References:
       Schütt et al., "SchNet: a continuous-filter convolutional neural network for modeling quantum
-      interactions", 2017,
-      arXiv:1706.08566.
+      interactions", 2017, arXiv:1706.08566.
     """
     return _shifted_softplus(x)
 

@@ -215,8 +215,7 @@ def step(x: Array, threshold: ArrayLike = 0.0) -> Array:
 
     References:
       Bengio, Léonard and Courville, "Estimating or propagating gradients through stochastic neurons for
-      conditional
-      computation", 2013, arXiv:1308.3432, on what to do about that derivative.
+      conditional computation", 2013, arXiv:1308.3432, on what to do about that derivative.
     """
     return jnp.where(x > threshold, 1, jnp.where(x <= threshold, 0, x))
 

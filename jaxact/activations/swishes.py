@@ -5,15 +5,36 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxact.activations._compensated import Double, add, one_plus, product, total, two_product, two_sum
+from jaxact.activations._exponential import lifted
 from jaxact.activations._gates import FAR, SigmoidGate, sigmoid_gated
 from jaxact.activations._numerics import downscale, elementwise, finite, like, with_derivative
 
-silu_parts = sigmoid_gated(
+_, _, _silu_curvature = sigmoid_gated(
     lambda x: Double(x, jnp.zeros_like(x)), lambda x: 1 + x, lambda x: 2 - jnp.abs(x), lambda x: x
 )
-"""Silu with its first two derivatives."""
 
-_silu, *_ = silu_parts
+
+def _silu_parts(x: Array) -> tuple[Array, Array, Array, Array]:
+    """``x``, cut, and ``exp(-x)``, with silu and what silu' is multiplied by last."""
+    c, shift, scale = lifted(x)
+    e = jnp.exp(shift - c)
+    return c, e, (c * scale) / (1 + e), scale
+
+
+@with_derivative(_silu_curvature)
+def _silu_slope(x: Array) -> Array:
+    # sigmoid(x) (1 + x sigmoid(-x)), where x sigmoid(-x) is y e on the right, and x - y on the left
+    c, e, y, scale = _silu_parts(x)
+    return jnp.where(x > 0, 1 + jnp.minimum(y, FAR) * e, (1 + c) - y) / (1 + e) * scale
+
+
+@with_derivative(_silu_slope)
+def _silu(x: Array) -> Array:
+    return _silu_parts(x)[2]
+
+
+silu_parts = (_silu, _silu_slope, _silu_curvature)
+"""Silu with its first two derivatives."""
 
 
 @elementwise
@@ -252,8 +273,7 @@ def ft_swish(x: Array, threshold: ArrayLike = -0.2) -> Array:
       \mathrm{ft\_swish}(x) = \mathrm{relu}(x)\,\mathrm{sigmoid}(x) + T
 
     Kink at 0, where the derivative is taken to be 0, as that of relu. Limits: T at :math:`-\infty`,
-    :math:`\infty` at
-    :math:`+\infty`.
+    :math:`\infty` at :math:`+\infty`.
 
     Args:
       x: input, any shape.

@@ -34,13 +34,13 @@ def check_activation(
 ) -> Report:
     """Holds an elementwise function to the laws: of values, derivatives, limits, dtypes and transformations.
 
-    The laws are those of `jaxact.testing.LAWS`. Values and derivatives are judged in units of the last place: 4, 4
-    and 8 are allowed for the value and two derivatives in float32 and float64, 1, 1 and 2 in bfloat16 and float16;
+    The laws are those of `jaxact.testing.LAWS`. Values and derivatives are judged in units of the last place: 4,
+    4 and 8 are allowed for the value and two derivatives in float32 and float64, 1, 1 and 2 in bfloat16 and
+    float16;
     next to roots and kinks also what a change of the input by 2 units makes. Results below the smallest normal
-    number may be 0. Without a reference, the function's own float64 values, and finite
-    differences of them, stand in for one; the bars are then four times as wide, and widened by what rounding may
-    have made of either. Shapes, integers, purity, modes of differentiation and kinks are checked in the first
-    dtype.
+    number may be 0. Without a reference, the function's own float64 values, and finite differences of them,
+    stand in for one; the bars are then four times as wide, and widened by what rounding may have made of either.
+    Shapes, integers, purity, modes of differentiation and kinks are checked in the first dtype.
 
     Args:
       fn: function of one array.

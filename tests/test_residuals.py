@@ -1,0 +1,37 @@
+"""The law of memory: what an activation keeps for the backward pass is no larger than its input."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+from cases import SPECS
+
+import jaxact
+
+SIZE = 1000
+
+
+def kept(fn, dtype) -> float:
+    """Bytes that the forward pass hands to the backward pass, in units of those of the input.
+
+    `jax.vjp` returns the pullback as a pytree: its leaves are the arrays that it closes over. Parameters and other
+    scalars count for nothing.
+    """
+    x = jax.ShapeDtypeStruct((SIZE,), dtype)
+    pullback = jax.eval_shape(lambda x: jax.vjp(fn, x)[1], x)
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(pullback) if leaf.size > 1) / (
+        SIZE * x.dtype.itemsize
+    )
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16], ids=["float32", "bfloat16"])
+@pytest.mark.parametrize("spec", SPECS)
+def test_backward_pass_keeps_one_array(spec, dtype):
+    assert kept(jaxact.get(spec), dtype) <= 1
+
+
+def test_the_law_can_be_broken():
+    def plain_mish(x):
+        return x * jnp.tanh(jnp.log1p(jnp.exp(x)))
+
+    assert kept(plain_mish, jnp.float32) > 1
+    assert kept(lambda x: jaxact.silu(x.astype(jnp.float32)).astype(jnp.bfloat16), jnp.bfloat16) > 1
