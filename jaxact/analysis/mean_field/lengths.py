@@ -1,0 +1,242 @@
+"""How the variance of pre-activations goes from layer to layer: the length map and its fixed point."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+
+from jaxact.analysis import quadrature
+from jaxact.analysis.moments import over_arrays
+from jaxact.errors import InputError, shown
+
+Q_MIN = 1e-12  # below it, the limit q -> 0 is as exact
+_CHUNK = 1 << 22
+
+
+class Integrals(NamedTuple):
+    """E f^2, its derivative in q, E f'^2, and E f'^4, each of the shape of q."""
+
+    second: np.ndarray
+    growth: np.ndarray
+    slope: np.ndarray
+    fourth: np.ndarray
+
+
+@quadrature.cached
+def _rule(fn: Callable, q_max: float) -> quadrature.Rule:
+    return quadrature.rule(fn, Q_MIN, q_max)
+
+
+@quadrature.cached
+def q_limit(fn: Callable) -> float:
+    """The largest q that is looked at: less for functions that oscillate all the way."""
+    limit = 1.0
+    for q in (1e2, 1e4, 1e6):
+        try:
+            panels = quadrature.mesh(fn, 2.0 ** np.ceil(np.log2(12 * q**0.5))).size
+        except InputError:
+            break
+        if panels >= 4000:
+            break
+        limit = q
+        if panels >= 400:  # ten times as many at the next
+            break
+    return limit
+
+
+def integrals(fn: Callable, q: np.ndarray) -> Integrals:
+    """The integrals at any q from 0 to `q_limit`; NaN where they overflow or do not exist."""
+    q = np.asarray(q, float)
+    flat, limit = q.ravel(), q_limit(fn)
+    top = flat[np.isfinite(flat)].max(initial=0.0)
+    rule = _rule(fn, next((b for b in (1.0, 1e2, 1e4) if top <= b < limit), limit))
+    jump = quadrature.jumps(fn, 2.0 ** np.ceil(np.log2(12 * rule.q_max**0.5)))
+    with np.errstate(over="ignore", invalid="ignore"):
+        finite = np.isfinite((rule.f * rule.x) ** 2 + rule.df**4)
+    inside = np.abs(rule.x[~finite]).min(initial=np.inf)
+    f, df = (np.where(finite, v, 0.0) for v in (rule.f, rule.df))
+    out = np.empty((4, flat.size))
+    rows = max(1, _CHUNK // rule.x.size)
+    with np.errstate(over="ignore", invalid="ignore"):
+        columns = np.stack([f * f, f * df * rule.x, df**2, df**4, f * f * rule.x**2], 1)
+        last = np.where(np.abs(rule.x) > 0.9 * min(12 * rule.q_max**0.5, inside), f * f, 0)
+        for i in range(0, flat.size, rows):
+            part = np.clip(flat[i : i + rows], Q_MIN, limit)
+            p = quadrature.density(rule.x, rule.w, part)
+            sums = (p @ columns).T
+            # A jump adds to the growth of E f^2 what no derivative of f tells; then the density is differentiated.
+            growth = (sums[4] / part - sums[0]) / (2 * part) if jump else sums[1] / part
+            part_out = np.stack([sums[0], growth, sums[2], sums[3]])
+            lost = (p @ last > 1e-9 * sums[0]) | (12 * np.sqrt(part) > inside)
+            out[:, i : i + rows] = np.where(lost | ~np.isfinite(part_out), np.nan, part_out)
+    second, growth, slope, fourth = (r.reshape(q.shape) for r in out)
+    return Integrals(second, growth, slope, fourth)
+
+
+def check_sigmas(sigma_w: np.ndarray, sigma_b: np.ndarray) -> None:
+    """Both must be standard deviations."""
+    for name, sigma in (("sigma_w", sigma_w), ("sigma_b", sigma_b)):
+        if not (np.isfinite(sigma) & (sigma >= 0)).all():
+            raise InputError(
+                f"{name} must be a finite standard deviation, at least 0, got {shown(sigma.tolist())}"
+            )
+
+
+def check_q(name: str, q: np.ndarray) -> None:
+    """A variance that the maps can be evaluated at."""
+    if not (np.isfinite(q) & (q > 0)).all():
+        raise InputError(f"{name} must be a positive finite variance, got {shown(q.tolist())}")
+
+
+class _One(NamedTuple):
+    value: np.ndarray
+
+
+def length_map(
+    fn: Callable[[Any], Array], q: ArrayLike, *, sigma_w: ArrayLike, sigma_b: ArrayLike = 0.0
+) -> np.ndarray | Array:
+    r"""The length map: the variance of the next layer's pre-activations, given this layer's.
+
+    .. math::
+        V(q) = \sigma_w^2\, E f(z)^2 + \sigma_b^2, \qquad z \sim N(0, q)
+
+    Args:
+      fn: elementwise function.
+      q: variance of the pre-activations.
+      sigma_w: standard deviation of the weights times the root of the fan-in; broadcasts against the others.
+      sigma_b: standard deviation of the biases.
+
+    Returns:
+      V(q), of the broadcast shape, in float64 (NumPy; a JAX array under a transformation).
+
+    Raises:
+      InputError: if ``q`` is not positive, or a sigma is negative, or fn oscillates too fast at that q.
+
+    Examples:
+      >>> import jax
+      >>> float(length_map(jax.nn.relu, 3.0, sigma_w=2**0.5, sigma_b=0.5).round(12))
+      3.25
+
+    References:
+      Poole et al. 2016, Exponential expressivity in deep neural networks through transient chaos,
+      arXiv:1606.05340.
+    """
+
+    def compute(q: np.ndarray, sigma_w: np.ndarray, sigma_b: np.ndarray) -> _One:
+        check_q("q", q)
+        check_sigmas(sigma_w, sigma_b)
+        if (q > q_limit(fn)).any():
+            raise InputError(f"q must be at most {q_limit(fn):g} for {shown(fn)}, got {q.max():g}")
+        return _One(sigma_w**2 * integrals(fn, q).second + sigma_b**2)
+
+    check_callable(fn)
+    return over_arrays(compute, _One, q=q, sigma_w=sigma_w, sigma_b=sigma_b).value
+
+
+def check_callable(fn: object) -> None:
+    """The engines take callables, not names."""
+    if not callable(fn):
+        raise TypeError(f"fn must be callable, got {type(fn).__name__} {shown(fn)}")
+
+
+def q_star(fn: Callable, sigma_w: np.ndarray, sigma_b: np.ndarray, q_0: np.ndarray) -> np.ndarray:
+    """The fixed point of the length map that q_0 moves to; 0 and inf among them."""
+    w, b, q0 = (a.ravel() for a in np.broadcast_arrays(sigma_w**2, sigma_b**2, q_0))
+    out = np.full(w.size, np.inf)
+    left = np.arange(w.size)
+    for top in (1e2, 1e4, 1e6):
+        top = min(top, q_limit(fn))
+        grid = np.geomspace(Q_MIN, top, 8 * int(np.log10(top / Q_MIN)) + 1)
+        second = integrals(fn, grid).second
+        second = np.where(np.isnan(second), np.inf, second)
+        start = np.clip(q0[left], Q_MIN, top)
+        at_start = w[left] * integrals(fn, start).second + b[left] - start
+        with np.errstate(invalid="ignore"):
+            above = w[left, None] * second + b[left, None] - grid  # [cells, grid]
+        above = np.where(np.isnan(above), -grid, above)  # sigma_w = 0 where E f^2 overflows
+        up = at_start > 0
+        beyond = np.where(
+            up[:, None], (grid > start[:, None]) & (above <= 0), (grid < start[:, None]) & (above >= 0)
+        )
+        first = np.where(up, beyond.argmax(1), grid.size - 1 - beyond[:, ::-1].argmax(1))
+        found = beyond.any(1)
+        low = np.where(up, np.maximum(grid[np.maximum(first - 1, 0)], start), grid[first])
+        high = np.where(up, grid[first], np.minimum(grid[np.minimum(first + 1, grid.size - 1)], start))
+        done = left[found]
+        out[done] = _root(fn, w[done], b[done], low[found], high[found])
+        still = np.abs(at_start) <= 1e-13 * start
+        out[left[still]] = start[still]
+        fallen = ~found & ~still & ~up
+        out[left[fallen]] = 0.0
+        left = left[~found & ~still & up]
+        if not left.size or top >= q_limit(fn):
+            break
+    return out.reshape(np.broadcast_shapes(sigma_w.shape, sigma_b.shape, q_0.shape))
+
+
+def _root(fn: Callable, w: np.ndarray, b: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Root of V(q) - q, which falls through 0 between low and high: Newton's method, kept inside by bisection."""
+    low, high = low.copy(), high.copy()
+    q = np.sqrt(low * high)
+    active = np.arange(q.size)
+    for _ in range(80):
+        if not active.size:
+            break
+        m = integrals(fn, q[active])
+        gap = w[active] * m.second + b[active] - q[active]
+        low[active] = np.where(gap > 0, q[active], low[active])
+        high[active] = np.where(gap > 0, high[active], q[active])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            new = q[active] - gap / (w[active] * m.growth - 1)
+        new = np.where((new > low[active]) & (new < high[active]), new, np.sqrt(low[active] * high[active]))
+        moved = np.abs(new - q[active]) > 4e-16 * q[active]
+        q[active] = np.where(gap == 0, q[active], new)
+        active = active[moved & (gap != 0)]
+    return q
+
+
+class _QOnly(NamedTuple):
+    q: np.ndarray
+
+
+def fixed_length(
+    fn: Callable[[Any], Array], *, sigma_w: ArrayLike, sigma_b: ArrayLike = 0.0, q_0: ArrayLike = 1.0
+) -> np.ndarray | Array:
+    r"""The fixed point q* of the `length_map` that a signal of variance ``q_0`` moves to.
+
+    Args:
+      fn: elementwise function.
+      sigma_w: standard deviation of the weights times the root of the fan-in; broadcasts against the others.
+      sigma_b: standard deviation of the biases.
+      q_0: variance to start from; it decides where there are several fixed points.
+
+    Returns:
+      q*, of the broadcast shape: 0 where the signal dies, inf where it explodes, ``q_0`` where every q is fixed
+      (relu at sigma_w = sqrt(2), sigma_b = 0).
+
+    Raises:
+      InputError: if ``q_0`` is not positive, or a sigma is negative.
+
+    Examples:
+      >>> import jax.numpy as jnp
+      >>> fixed_length(jnp.tanh, sigma_w=[0.9, 1.5], sigma_b=0.0).round(6)
+      array([0.      , 0.793354])
+    """
+
+    def compute(sigma_w: np.ndarray, sigma_b: np.ndarray, q_0: np.ndarray) -> _QOnly:
+        check_sigmas(sigma_w, sigma_b)
+        check_q("q_0", q_0)
+        return _QOnly(q_star(fn, sigma_w, sigma_b, q_0))
+
+    check_callable(fn)
+    return over_arrays(compute, _QOnly, sigma_w=sigma_w, sigma_b=sigma_b, q_0=q_0).q
+
+
+def at_zero(fn: Callable) -> tuple[float, float, bool]:
+    """Limits of E f^2 and E f'^2 for q -> 0, and whether f and f' are continuous at 0."""
+    f, df = quadrature.values(fn, np.array([-1e-150, 1e-150]))
+    smooth = bool(abs(f[0] - f[1]) <= 1e-12 and abs(df[0] - df[1]) <= 1e-12 * max(abs(df)))
+    second = float((f**2).mean())
+    return (second if second > 1e-290 else 0.0), float((df**2).mean()), smooth
