@@ -1,4 +1,4 @@
-"""Prints the table MILLS of `jaxact/activations/_normal.py`: the tail of the normal in Chebyshev polynomials.
+"""Prints the tables MILLS and _FIRST of `jaxact/activations/_normal.py`: the tail of the normal in Chebyshev polynomials.
 
 Needs mpmath.
 """
@@ -21,9 +21,13 @@ def main() -> None:
     with mpmath.workdps(60):
         angles = [mpmath.pi * (j + mpmath.mpf(1) / 2) / NODES for j in range(NODES)]
         values = [scaled_tail(mpmath.cos(angle)) for angle in angles]
+        found = []
         for k in range(TERMS):
             total = sum(value * mpmath.cos(k * angle) for value, angle in zip(values, angles, strict=True))
-            print(f"    {float(total * (2 if k else 1) / NODES)!r},")
+            found.append(total * (2 if k else 1) / NODES)
+            print(f"    {float(found[-1])!r},")
+        first = sum((-1) ** (k // 2) * c for k, c in enumerate(found) if k % 2 == 0)  # of the powers of y
+        print("first power:", float(first), float(first - mpmath.mpf(float(first))))
 
 
 if __name__ == "__main__":

@@ -74,11 +74,17 @@ _EXPM1 = {
 }
 
 
-def _expm1_of_rest(x: Array, more: Array | float = 0.0) -> tuple[Array, Array]:
-    """``p`` and ``k`` with ``exp(x + more) = 2**k * (1 + p)``, for ``x <= 0``: p is exp(r) - 1 by a polynomial."""
+def _expm1_parts(x: Array, more: Array | float = 0.0) -> tuple[Array, Array, Array]:
+    """``r``, ``s`` and ``k`` with ``exp(x + more) = 2**k * (1 + r + s)``, for ``x <= 0``, s by a polynomial in r."""
     end = -140.0 if x.dtype == jnp.float32 else -1100.0
     k, r, low = _reduced(jnp.maximum(x, end), jnp.where(x > end, more, 0))
-    return r + (low + r * r * polynomial(r, _EXPM1[x.dtype.itemsize])), k
+    return r, low + r * r * polynomial(r, _EXPM1[x.dtype.itemsize]), k
+
+
+def _expm1_of_rest(x: Array, more: Array | float = 0.0) -> tuple[Array, Array]:
+    """``p`` and ``k`` with ``exp(x + more) = 2**k * (1 + p)``, for ``x <= 0``."""
+    r, s, k = _expm1_parts(x, more)
+    return r + s, k
 
 
 class Exponential(NamedTuple):
@@ -147,9 +153,10 @@ _DOUBLE_EXP = {size: [1 / math.factorial(n) for n in range(3, terms + 3)] for si
 
 def double_expm1(x: Array) -> Double:
     """``exp(x) - 1`` to a few bits more than the precision of the dtype, for ``x <= 0``."""
-    p, k = _expm1_of_rest(x)
+    r, s, k = _expm1_parts(x)
     scale = _power_of_two(k)
-    return two_sum(scale * p, scale - 1)
+    lead = two_sum(scale * r, scale - 1)
+    return fast_two_sum(lead.high, lead.low + scale * s)
 
 
 @with_derivative(jnp.exp)
@@ -174,13 +181,14 @@ def _expm1_of_twice(a: Array) -> tuple[Array, Array]:
     return h * h * polynomial(h, _EXPM1_OF_TWICE[a.dtype.itemsize]) - 2 * h, k
 
 
-def _sech2_slope(x: Array) -> Array:
+def sech2_slope(x: Array) -> Array:
+    r""":math:`-2 \tanh(x) / \cosh^2 x`, the second derivative of tanh."""
     p, k = _expm1_of_rest(-2 * jnp.abs(x))
     t, t8 = _power_of_two(k) * (1 + p), _power_of_two(k + 3) * (1 + p)  # 8t does not underflow before the result
-    return -tanh(x) * (t8 / jnp.square(1 + t))
+    return -tanh(x) * (t8 / (1 + t * (2 + t)))
 
 
-@with_derivative(_sech2_slope)
+@with_derivative(sech2_slope)
 def sech2(x: Array) -> Array:
     r""":math:`1/\cosh^2 x`, the derivative of tanh, without ``1 - tanh(x)**2``."""
     end, half = (64, 32) if x.dtype == jnp.float32 else (512, 256)

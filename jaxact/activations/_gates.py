@@ -22,10 +22,11 @@ class SigmoidGate:
     """The sigmoid of ``u``, known to twice the precision, times factors: by one exponential and one division."""
 
     def __init__(self, u: Double):
-        self.u = u.high
+        self.u, self.low = u
         self.right = u.high > 0
         self.e = shifted_exp(-jnp.abs(u.high), jnp.where(self.right, -u.low, u.low))
         self.t = self.e.value
+        self.square = 1 + self.t * (2 + self.t)
 
     def times(self, factor: Array) -> Array:
         """``factor * sigmoid(u)``."""
@@ -33,12 +34,12 @@ class SigmoidGate:
 
     def slope(self, factor: Array) -> Array:
         """``factor * sigmoid'(u)``."""
-        return self.e.times(factor) / jnp.square(1 + self.t)
+        return self.e.times(factor) / self.square
 
     def plus_slope(self, factor: Array, both: Array) -> Array:
         """``factor * sigmoid(u) + (both - factor) * sigmoid'(u)``."""
         ends = jnp.where(self.right, factor + self.e.times(both), self.e.times(both + factor * self.t))
-        return ends / jnp.square(1 + self.t)
+        return ends / self.square
 
     def slope_plus_curvature(self, at_end: Array, bend: Array) -> Array:
         """``(at_end + sign(u) * bend) * sigmoid'(u) + bend * sigmoid''(u)``."""

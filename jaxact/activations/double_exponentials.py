@@ -118,7 +118,7 @@ def _telu_right(x: Array) -> tuple[Array, Double, Exponential, Array]:
     c = jnp.clip(x, 0, 7)  # exp(-2 exp(7)) is 0 in every dtype
     v = double_exp(c)
     e = shifted_exp(-2 * v.high, -2 * v.low)
-    return c, v, e, 4 * v.high / jnp.square(1 + e.value)
+    return c, v, e, 4 * v.high / (1 + e.value * (2 + e.value))
 
 
 def _telu_curvature(x: Array) -> Array:

@@ -8,6 +8,7 @@ from jaxact.activations._compensated import (
     fast_two_sum,
     one_plus,
     scaled,
+    total,
     two_square,
     two_sum,
 )
@@ -21,7 +22,7 @@ from jaxact.activations._roots import ROOTS, near_root
 _DENSITY_AT_0 = (0.3989422804014327, -2.49232720227773e-17)  # 1 / sqrt(2 pi)
 
 
-def _tail_parts(x: Array) -> tuple[Array, Array, Double, Double, Exponential]:
+def _tail_parts(x: Array) -> tuple[Array, Double, Double, Double, Exponential]:
     """``c``, ``k``, ``d``, ``q`` and e = exp(-x^2/2): Phi(-|x|) is (k / q) e, and -|x| phi(x) is (d / q) e."""
     c = jnp.clip(x, -1000, 1000)
     a = jnp.abs(c)
@@ -35,7 +36,8 @@ def _tail_parts(x: Array) -> tuple[Array, Array, Double, Double, Exponential]:
 def _normal_parts(x: Array) -> tuple[Array, Array, Array, Exponential]:
     """``c``, ``m``, ``n`` and e = exp(-x^2/2): the tail of the normal beyond |x| is m e, and Phi + x phi, n e."""
     c, k, density, q, e = _tail_parts(x)
-    return c, k / q.high, ((k + density.high) + density.low) / q.high, e
+    m = k.high / q.high
+    return c, m + (k.low - m * q.low) / q.high, total(k, density) / q.high, e
 
 
 def _gelu_erf_curvature(x: Array) -> Array:
@@ -160,17 +162,19 @@ class _Phish:
         self.c, self.m, self.n, self.e = _normal_parts(x)
         self.right = x > 0
         u = fast_two_sum(jnp.maximum(self.c, 0), -self.e.times(jnp.abs(self.c) * self.m))
-        self.u, slope = u.high, self.e.times(self.n)
-        self.u_slope = jnp.where(self.right, 1 - slope, slope)
+        self.u, self.rest = u.high, self.e.times(self.n)
+        self.u_slope = jnp.where(self.right, 1 - self.rest, self.rest)
         self.s = shifted_exp(-2 * jnp.abs(u.high), jnp.where(self.right, -2 * u.low, 0))  # sech^2(u) over
-        self.scale = 4 / jnp.square(1 + self.s.value)
+        self.scale = 4 / (1 + self.s.value * (2 + self.s.value))
 
 
 @near_root(ROOTS["phish", 2])
 def _phish_curvature(x: Array) -> Array:
     p = _Phish(x)
     bend, t = _DENSITY_AT_0[0] * (2 - p.c * p.c), tanh(p.u)
-    right = p.s.times(p.scale * (2 * p.u_slope + p.c * (p.e.times(bend) - 2 * t * p.u_slope * p.u_slope)))
+    lacking = 2 * p.s.value / (1 + p.s.value)  # of tanh(u) to 1; u' lacks the rest
+    lacking = lacking + (1 - lacking) * p.rest * (2 - p.rest)  # of tanh(u) u'^2 to 1
+    right = p.s.times(p.scale * (2 * (1 - p.c) - 2 * p.rest + p.c * (2 * lacking + p.e.times(bend))))
     left = p.e.times(p.s.value * p.scale * (2 * p.n + p.c * (bend - 2 * t * p.n * p.u_slope)))
     return jnp.where(x > 0, right, left)
 
@@ -181,10 +185,11 @@ def _phish_slope(x: Array) -> Array:
     p = _Phish(x)
     # On the left tanh(u)/u and sech^2(u) are nearly 1: the sum without what they lack, and then that.
     c, k, density, q, e = _tail_parts(x)
-    gate = p.u * _tanh_over(p.u)
-    lacking = k * (_tanh_over(p.u) - 1) - (k + density.high) * (gate * gate)
-    whole = two_sum(2 * k, density.high)
-    rest = whole.low + density.low + lacking - whole.high * (q.low / q.high)
+    more = _tanh_excess(p.u)
+    gate = p.u + p.u * more
+    lacking = k.high * more - (k.high + density.high) * (gate * gate)
+    whole = two_sum(2 * k.high, density.high)
+    rest = whole.low + (2 * k.low + density.low) + lacking - whole.high * (q.low / q.high)
     left = e.times(c * (whole.high + rest) / q.high)
     return jnp.where(x > 0, tanh(p.u) + p.s.times(p.scale * p.c * p.u_slope), left)
 
@@ -192,16 +197,17 @@ def _phish_slope(x: Array) -> Array:
 @with_derivative(_phish_slope)
 def _phish(x: Array) -> Array:
     p = _Phish(x)
-    return jnp.where(x > 0, x * tanh(p.u), p.e.times(p.c * p.c * p.m * _tanh_over(p.u)))
+    gate = p.c * p.m
+    return jnp.where(x > 0, x * tanh(p.u), p.e.times(p.c * (gate + gate * _tanh_excess(p.u))))
 
 
-# Of tanh(u) / u in u^2, for u from the minimum of gelu, -0.17, to 0.
-_TANH_OVER = [1, -1 / 3, 2 / 15, -17 / 315, 62 / 2835, -1382 / 155925, 21844 / 6081075, -929569 / 638512875]
-_TANH_OVER += [6404582 / 10854718875, -443861162 / 1856156927625]
+# Of tanh(u) / u - 1 in u^2, for u from the minimum of gelu, -0.17, to 0.
+_TANH_EXCESS = [0, -1 / 3, 2 / 15, -17 / 315, 62 / 2835, -1382 / 155925, 21844 / 6081075, -929569 / 638512875]
+_TANH_EXCESS += [6404582 / 10854718875, -443861162 / 1856156927625]
 
 
-def _tanh_over(u: Array) -> Array:
-    return polynomial(jnp.square(jnp.clip(u, -0.2, 0)), _TANH_OVER)
+def _tanh_excess(u: Array) -> Array:
+    return polynomial(jnp.square(jnp.clip(u, -0.2, 0)), _TANH_EXCESS)
 
 
 @elementwise

@@ -3,6 +3,7 @@
 import jax.numpy as jnp
 from jax import Array
 
+from jaxact.activations._compensated import Double, one_plus, product, two_sum
 from jaxact.activations._exponential import expm1, shifted_exp, tanh
 from jaxact.activations._gates import FAR
 from jaxact.activations._numerics import elementwise, with_derivative
@@ -72,6 +73,27 @@ def hard_mish(x: Array) -> Array:
     return jnp.where(x >= 0, x, jnp.where(x <= -2, -0.0, c * (c + 2) / 2))
 
 
+def _hard_elish_curvature(x: Array) -> Array:
+    c, d = jnp.clip(x, -1, 0), jnp.clip(x, 0, 1)
+    inside = jnp.where(x < 0, jnp.exp(c) * (c + 3) / 2, 1 + 0 * d)
+    return jnp.where((x <= -1) | (x >= 1), 0, inside)
+
+
+@with_derivative(_hard_elish_curvature)
+def _hard_elish_slope(x: Array) -> Array:
+    c, d = jnp.clip(x, -1, 0), jnp.clip(x, 0, 1)
+    e = shifted_exp(c)
+    left = one_plus(product(Double(-e.high, -e.low), two_sum(c, jnp.full_like(c, 2))))  # 1 - exp(x) (x + 2)
+    return jnp.where(x <= -1, 0, jnp.where(x >= 1, 1, jnp.where(x < 0, -left / 2, d + 0.5)))
+
+
+@with_derivative(_hard_elish_slope)
+def _hard_elish(x: Array) -> Array:
+    c, d = jnp.clip(x, -1, 0), jnp.clip(x, 0, 1)
+    inside = jnp.where(x < 0, expm1(c) * (c + 1) / 2, d * (d + 1) / 2)
+    return jnp.where(x <= -1, -0.0, jnp.where(x >= 1, x, inside))
+
+
 @elementwise
 def hard_elish(x: Array) -> Array:
     r"""Elish with the piecewise linear sigmoid of slope 1/2.
@@ -96,16 +118,13 @@ def hard_elish(x: Array) -> Array:
     References:
       Basirat and Roth, "The quest for the golden activation function", 2018, arXiv:1808.00783.
     """
-    left = jnp.where((x <= -1) | (x >= 0), 0, x)
-    right = jnp.where((x < 0) | (x >= 1), 0, x)
-    inside = jnp.where(x < 0, expm1(left) * (left + 1) / 2, right * (right + 1) / 2)
-    return jnp.where(x <= -1, -0.0, jnp.where(x >= 1, x, inside))
+    return _hard_elish(x)
 
 
 @near_root(ROOTS["lisht", 2])
 def _right_lisht_curvature(x: Array) -> Array:
     e = shifted_exp(-2 * x)
-    return e.times(8 * (1 - x * tanh(x)) / jnp.square(1 + e.value))
+    return e.times(8 * (1 - x * tanh(x)) / (1 + e.value * (2 + e.value)))
 
 
 def _lisht_curvature(x: Array) -> Array:
@@ -116,7 +135,7 @@ def _lisht_curvature(x: Array) -> Array:
 def _lisht_slope(x: Array) -> Array:
     c = jnp.clip(x, -FAR, FAR)
     e = shifted_exp(-2 * jnp.abs(c))
-    return tanh(x) + e.times(4 * c / jnp.square(1 + e.value))
+    return tanh(x) + e.times(4 * c / (1 + e.value * (2 + e.value)))
 
 
 @with_derivative(_lisht_slope)

@@ -5,7 +5,8 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxact.activations._exponential import expm1, log1p_unit, shifted_exp, tanh
+from jaxact.activations._compensated import one_plus, product
+from jaxact.activations._exponential import double_expm1, log1p_unit, shifted_exp, tanh
 from jaxact.activations._normal import gaussian as _gaussian
 from jaxact.activations._numerics import downscale, elementwise, finite, with_derivative
 
@@ -62,8 +63,8 @@ def _logcosh(x: Array) -> Array:
     a = jnp.abs(x)
     small = a < 1.3
     c = jnp.where(small, a, 0)
-    m = expm1(-c)
-    bend = log1p_unit(m * m / (2 * (1 + m)))  # cosh(x) - 1, by the exponential
+    m = double_expm1(-c)
+    bend = log1p_unit(product(m, m).high / (2 * one_plus(m)))  # cosh(x) - 1, by the exponential
     lead = np.asarray(_LOG_2[0], x.dtype)
     rest = _LOG_2[0] - float(lead) + _LOG_2[1]
     return jnp.where(small, bend, (a - lead) + (log1p_unit(shifted_exp(-2 * jnp.maximum(a, 1)).value) - rest))

@@ -52,9 +52,18 @@ def _soft_clipping_slope(x: Array, alpha: Array) -> Array:
 
 @with_derivative(_soft_clipping_slope, None)
 def _soft_clipping(x: Array, alpha: Array) -> Array:
-    _, w, scale = _soft_clipping_parts(x, alpha)
-    y = w.rising(scale * jnp.exp(alpha))
-    return jnp.where(y > 1, jnp.log1p(y), log1p_unit(jnp.minimum(y, 1))) / alpha
+    # The left half, of which the right one is the mirror image; where alpha x exceeds 60, f(x) is x.
+    h = jnp.minimum(x, 1 - x) + 0 * alpha
+    z = two_product(alpha + 0 * h, jnp.maximum(h, -_LARGE))
+    small, large = (
+        shifted_exp(jnp.minimum(z.high, 0), jnp.where(z.high < 0, z.low, 0)),
+        jnp.exp(jnp.clip(z.high, 0, 60)),
+    )
+    factor = -expm1(-alpha) / (1 + jnp.exp(alpha * (h - 1)))
+    y = jnp.where(z.high < 0, small.times(factor), large * factor)
+    log = jnp.where(y > 1, jnp.log1p(y), log1p_unit(jnp.minimum(y, 1)))
+    left = jnp.where(z.high > 60, h, log / alpha)
+    return jnp.where(x > 0.5, 1 - left, left)
 
 
 @elementwise
@@ -100,7 +109,7 @@ def _aria_curvature(x: Array, alpha: Array, beta: Array) -> Array:
     p = _Aria(x, alpha, beta)
     m = expm1(-jnp.abs(beta * x))
     balance = jnp.where(p.right, (alpha - 1) + alpha * m, (alpha - 1) - m)
-    factor = alpha * beta * beta * p.rest * balance / jnp.square(1 + p.t)
+    factor = alpha * beta * beta * p.rest * balance / (1 + p.t * (2 + p.t))
     return jnp.where(p.right, p.small.times(factor), p.base.times(factor))
 
 

@@ -4,7 +4,8 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxact.activations._exponential import sech2, tanh
+from jaxact.activations._compensated import add, constant, product
+from jaxact.activations._exponential import double_expm1, sech2, sech2_slope, tanh
 from jaxact.activations._numerics import elementwise, with_derivative
 
 
@@ -64,12 +65,14 @@ _FRACTION_DEPTH = 12  # reaches float64 precision for |x| < 2
 
 
 def _tanh_shrink_curvature(x: Array) -> Array:
-    return 2 * tanh(x) * sech2(x)
+    return -sech2_slope(x)
 
 
 @with_derivative(_tanh_shrink_curvature)
 def _tanh_shrink_slope(x: Array) -> Array:
-    return jnp.where(jnp.abs(x) < 0.7, jnp.square(tanh(x)), 1 - sech2(x))
+    m = double_expm1(-2 * jnp.minimum(jnp.abs(x), 0.7))
+    d = add(m, constant(2, x))
+    return jnp.where(jnp.abs(x) < 0.7, product(m, m).high / product(d, d).high, 1 - sech2(x))
 
 
 @with_derivative(_tanh_shrink_slope)

@@ -143,7 +143,7 @@ class _Beta:
 
 def _softplus_beta_curvature(x: Array, beta: Array) -> Array:
     p = _Beta(x, beta)
-    return p.e.times(beta / jnp.square(1 + p.t))
+    return p.e.times(beta / (1 + p.t * (2 + p.t)))
 
 
 @with_derivative(_softplus_beta_curvature, None)

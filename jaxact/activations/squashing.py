@@ -12,7 +12,7 @@ from jaxact.activations._numerics import elementwise, finite, like, with_derivat
 def _sech2(q: Double, factor: Array | float) -> Array:
     """``factor * sech(q)**2`` of a number known to twice the precision."""
     e = shifted_exp(-2 * jnp.abs(q.high), jnp.where(q.high > 0, -2 * q.low, 2 * q.low))
-    return e.times(4 * factor / jnp.square(1 + e.value))
+    return e.times(4 * factor / (1 + e.value * (2 + e.value)))
 
 
 _LECUN = 1.7159  # LeCun's, so that 1 is 1 and -1 is -1

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxact.activations._compensated import Double, add, one_plus, product, total, two_product, two_sum
+from jaxact.activations._compensated import Double, add, one_plus, product, quotient, total, two_product, two_sum
 from jaxact.activations._exponential import lifted
 from jaxact.activations._gates import FAR, SigmoidGate, sigmoid_gated
 from jaxact.activations._numerics import downscale, elementwise, finite, like, with_derivative
@@ -191,22 +191,25 @@ def _acon_curvature(x: Array, p1: Array, p2: Array, beta: Array) -> Array:
     return scale * gate.slope_plus_curvature(2 - jnp.abs(gate.u), gate.u)
 
 
-def _mixed(gate: SigmoidGate, a: Double, b: Double, more: Array) -> Array:
+def _mixed(gate: SigmoidGate, a: Double, b: Double, more: Double) -> Array:
     """``a * sigmoid(u) + b * sigmoid(-u) + more * sigmoid'(u)``: no digit of what may cancel is lost."""
     first, second = (
         Double(jnp.where(gate.right, right.high, left.high), jnp.where(gate.right, right.low, left.low))
         for right, left in ((a, b), (b, a))
     )
-    second = add(second, Double(more / (1 + gate.t), jnp.zeros_like(more)))
+    divisor = two_sum(gate.t, jnp.ones_like(gate.t))
+    part = quotient(more.high, divisor.high)
+    second = add(second, Double(part.high, part.low + (more.low - part.high * divisor.low) / divisor.high))
     second = product(Double(gate.e.high, gate.e.low), second)
     return total(first, Double(second.high * gate.e.far, second.low * gate.e.far)) / (1 + gate.t)
 
 
 @with_derivative(_acon_curvature, None, None, None)
 def _acon_slope(x: Array, p1: Array, p2: Array, beta: Array) -> Array:
-    gate, c, d = _acon_gate(x, p1, p2, beta)
+    gate, c, _ = _acon_gate(x, p1, p2, beta)
     zero = jnp.zeros_like(c)
-    return _mixed(gate, Double(p1 + zero, zero), Double(p2 + zero, zero), d * gate.u)
+    p1, p2 = p1 + zero, p2 + zero
+    return _mixed(gate, Double(p1, zero), Double(p2, zero), product(two_sum(p1, -p2), Double(gate.u, gate.low)))
 
 
 def _acon_slope_in_p1(x: Array, p1: Array, p2: Array, beta: Array) -> Array:
@@ -229,10 +232,11 @@ def _acon_slope_in_beta(x: Array, p1: Array, p2: Array, beta: Array) -> Array:
 @with_derivative(_acon_slope, _acon_slope_in_p1, _acon_slope_in_p2, _acon_slope_in_beta)
 def _acon(x: Array, p1: Array, p2: Array, beta: Array) -> Array:
     gate, c, _ = _acon_gate(x, p1, p2, beta)
-    p1, p2 = p1 + 0 * c, p2 + 0 * c
+    zero = jnp.zeros_like(c)
+    p1, p2 = p1 + zero, p2 + zero
     scale = downscale(x)
     y = finite(x) * scale
-    y = _mixed(gate, two_product(p1, y), two_product(p2, y), jnp.zeros_like(c)) / scale
+    y = _mixed(gate, two_product(p1, y), two_product(p2, y), Double(zero, zero)) / scale
     end = jnp.where(gate.right, p1, p2)
     return jnp.where(jnp.isinf(x), jnp.where(end == 0, 0, end * x), y)
 

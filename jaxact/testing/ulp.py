@@ -125,7 +125,7 @@ def root_slack(
     slack = input_slack(xs, truth, order, dtype, steps)
     size = np.abs(truth.high[order]) / last_place(truth.high[order], dtype)
     centres = np.union1d(roots(xs, truth, order), [*kinks])
-    return np.where(np.isfinite(slack) & (near(xs, centres) | (slack >= size)), slack, 0)
+    return np.where(~np.isnan(slack) & (near(xs, centres) | (slack >= size)), slack, 0)
 
 
 def near(xs: np.ndarray, centres: np.ndarray) -> np.ndarray:
