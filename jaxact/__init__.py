@@ -7,6 +7,8 @@ Pure functions with derivatives that are right everywhere, analysis of any calla
 from typing import TYPE_CHECKING, Any
 
 from jaxact import activations as activations
+from jaxact import initializers as initializers
+from jaxact import mean_field as mean_field
 from jaxact.activations import acon_c as acon_c
 from jaxact.activations import apl as apl
 from jaxact.activations import arctan as arctan
@@ -109,8 +111,6 @@ from jaxact.activations import threshold as threshold
 from jaxact.activations import thresholded_relu as thresholded_relu
 from jaxact.activations import top_k_relu as top_k_relu
 from jaxact.activations import xielu as xielu
-from jaxact.analysis import initializers as initializers
-from jaxact.analysis import mean_field as mean_field
 from jaxact.analysis.derivatives import derivative as derivative
 from jaxact.analysis.map_program import SaturationMap as SaturationMap
 from jaxact.analysis.moments import gain as gain

@@ -1,4 +1,4 @@
-"""Prints the tables MILLS and _FIRST of `jaxact/activations/_normal.py`: the tail of the normal in Chebyshev polynomials.
+"""Prints the tables of `jaxact/activations/_normal.py`: the tail of the normal distribution in polynomials.
 
 Needs mpmath.
 """

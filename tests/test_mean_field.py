@@ -52,7 +52,7 @@ def test_correlation_map_of_rectifiers(slope):
 @pytest.mark.parametrize("q", [0.1, 3.0, 60.0])
 def test_pairs_of_erf(q):
     """The integrals themselves, which keep their digits next to correlation 1."""
-    from jaxact.analysis.mean_field import pairs
+    from jaxact.mean_field import pairs
 
     for gap in GAPS[1:]:
         with mpmath.workdps(50):
@@ -66,7 +66,7 @@ def test_pairs_of_erf(q):
 @pytest.mark.parametrize("fn", [hard_tanh, jaxact.selu, jaxact.hard_silu, lambda x: jnp.maximum(x - 1 / 3, -0.1)])
 @pytest.mark.parametrize("gap", [1.9, 1.2, 0.5, 0.03])
 def test_two_ways_to_integrate_pairs_agree(fn, gap):
-    from jaxact.analysis.mean_field import pairs
+    from jaxact.mean_field import pairs
 
     s = pairs.series(fn, 1.4, 1200)
     assert pairs.converged(s, 1 - gap)
@@ -107,7 +107,7 @@ def test_fixed_points_against_iteration():
 
 
 def test_slope_of_the_length_map_at_kinks_and_jumps():
-    from jaxact.analysis.mean_field.lengths import integrals
+    from jaxact.mean_field.lengths import integrals
 
     for fn in (hard_tanh, jaxact.selu, jaxact.hard_shrink, jaxact.threshold, jnp.tanh):
         q = np.array([0.3, 4.0])

@@ -75,7 +75,7 @@ _EXPM1 = {
 
 
 def _expm1_parts(x: Array, more: Array | float = 0.0) -> tuple[Array, Array, Array]:
-    """``r``, ``s`` and ``k`` with ``exp(x + more) = 2**k * (1 + r + s)``, for ``x <= 0``, s by a polynomial in r."""
+    """``r``, ``s`` and ``k`` with ``exp(x + more) = 2**k * (1 + r + s)``, for ``x <= 0``."""
     end = -140.0 if x.dtype == jnp.float32 else -1100.0
     k, r, low = _reduced(jnp.maximum(x, end), jnp.where(x > end, more, 0))
     return r, low + r * r * polynomial(r, _EXPM1[x.dtype.itemsize]), k

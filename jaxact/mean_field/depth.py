@@ -7,8 +7,10 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxact.analysis.mean_field import pairs
-from jaxact.analysis.mean_field.lengths import (
+from jaxact.analysis.moments import over_arrays
+from jaxact.errors import InputError, shown
+from jaxact.mean_field import pairs
+from jaxact.mean_field.lengths import (
     Q_MIN,
     at_zero,
     check_callable,
@@ -18,8 +20,6 @@ from jaxact.analysis.mean_field.lengths import (
     q_limit,
     q_star,
 )
-from jaxact.analysis.moments import over_arrays
-from jaxact.errors import InputError, shown
 
 # sigma_w^2 of the usual initialisers, for layers as wide as their input where that matters.
 _INITS = {"lecun": 1.0, "glorot": 1.0, "xavier": 1.0, "orthogonal": 1.0, "he": 2.0, "kaiming": 2.0}

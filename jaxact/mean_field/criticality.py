@@ -8,8 +8,8 @@ from jax import Array
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
-from jaxact.analysis.mean_field.lengths import at_zero, check_callable, integrals, q_limit
 from jaxact.errors import InputError, shown
+from jaxact.mean_field.lengths import at_zero, check_callable, integrals, q_limit
 
 _NOISE = 1e-11  # relative rounding error of the differences whose signs are looked at
 

@@ -8,8 +8,10 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxact.analysis import quadrature
-from jaxact.analysis.mean_field import pairs
-from jaxact.analysis.mean_field.lengths import (
+from jaxact.analysis.moments import over_arrays
+from jaxact.errors import InputError, shown
+from jaxact.mean_field import pairs
+from jaxact.mean_field.lengths import (
     at_zero,
     check_callable,
     check_q,
@@ -18,8 +20,6 @@ from jaxact.analysis.mean_field.lengths import (
     q_limit,
     q_star,
 )
-from jaxact.analysis.moments import over_arrays
-from jaxact.errors import InputError, shown
 
 
 class Phase(NamedTuple):
