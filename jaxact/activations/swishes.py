@@ -5,7 +5,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxact.activations._compensated import Double, add, one_plus, product, quotient, total, two_product, two_sum
-from jaxact.activations._exponential import lifted
+from jaxact.activations._exponential import lifted, shifted_exp
 from jaxact.activations._gates import FAR, SigmoidGate, sigmoid_gated
 from jaxact.activations._numerics import downscale, elementwise, finite, like, with_derivative
 
@@ -269,6 +269,22 @@ def acon_c(x: Array, p1: ArrayLike = 1.0, p2: ArrayLike = 0.0, beta: ArrayLike =
     return _acon(x, *like(x, p1, p2, beta))
 
 
+def _ft_swish_slope(x: Array, threshold: Array) -> Array:
+    return jnp.where(x <= 0, 0, _silu_slope(x)) + 0 * threshold
+
+
+@with_derivative(_ft_swish_slope, lambda x, threshold: jnp.ones_like(x + threshold))
+def _ft_swish(x: Array, threshold: Array) -> Array:
+    # Silu to more than the precision, for the sum may cancel.
+    c = jnp.clip(x, 0, FAR)
+    e = shifted_exp(-c)
+    divisor = two_sum(e.value, jnp.ones_like(c))
+    y = quotient(c, divisor.high)
+    rest = y.low - y.high * (divisor.low + e.low * e.far) / divisor.high
+    near = total(Double(y.high, rest), Double(threshold + 0 * c, jnp.zeros_like(c)))
+    return jnp.where(x > FAR, x + threshold, near)
+
+
 @elementwise
 def ft_swish(x: Array, threshold: ArrayLike = -0.2) -> Array:
     r"""Flatten-T swish: silu shifted down on the right, flat on the left.
@@ -294,4 +310,4 @@ def ft_swish(x: Array, threshold: ArrayLike = -0.2) -> Array:
       Chieng, Wahid, Ong and Perla, "Flatten-T Swish: a thresholded ReLU-Swish-like activation function for deep
       learning", 2018, arXiv:1812.06247.
     """
-    return jnp.where(x <= 0, 0, _silu(x)) + threshold
+    return _ft_swish(x, *like(x, threshold))
