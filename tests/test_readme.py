@@ -5,11 +5,13 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+import ml_dtypes
 import mpmath
 import pytest
 from cases import oracle
 
 import jaxact
+from jaxact.testing.measure import BARS, measure, samples_of
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 LOST = re.findall(r"^\| (\w+) \| (-?\d+) \| 0 \| (\S+) \| (\S+) \|$", README, flags=re.M)
@@ -34,3 +36,21 @@ def test_counts():
 def test_every_file_it_names_is_there():
     for path in re.findall(r"\]\((?!http)([^)#]+)\)|python (scripts/\S+?\.py)", README):
         assert (Path(__file__).parents[1] / (path[0] or path[1])).exists()
+
+
+ERRORS = re.findall(r"^\| `(\w+)` \|((?: [\d.]+ \|){12})$", README, flags=re.M)
+
+
+def test_table_of_errors_has_every_function_and_none_over_its_bar():
+    assert [name for name, _ in ERRORS[: len(jaxact.ACTIVATIONS)]] == list(jaxact.ACTIVATIONS)
+    for name, cells in ERRORS[: len(jaxact.ACTIVATIONS)]:
+        found = [float(cell) for cell in cells.split("|")[:12]]
+        bars = [most for dtype in ("float32", "float64", "bfloat16", "float16") for most in BARS[dtype].ulp]
+        assert all(error <= most for error, most in zip(found, bars, strict=True)), name
+
+
+@pytest.mark.parametrize("name", ["gelu", "hard_sigmoid", "softplus"])
+def test_table_of_errors_is_measured(name):
+    printed = dict(ERRORS)[name].split("|")[6:9]
+    measured = measure(jaxact.get(name), samples_of(name, ml_dtypes.bfloat16)).ulp
+    assert [float(cell) for cell in printed] == [float(f"{error:.2f}") for error in measured]

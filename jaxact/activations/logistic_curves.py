@@ -53,8 +53,8 @@ def _soft_clipping_slope(x: Array, alpha: Array) -> Array:
 @with_derivative(_soft_clipping_slope, None)
 def _soft_clipping(x: Array, alpha: Array) -> Array:
     # The left half, of which the right one is the mirror image; where alpha x exceeds 60, f(x) is x.
-    h = jnp.minimum(x, 1 - x) + 0 * alpha
-    z = two_product(alpha + 0 * h, jnp.maximum(h, -_LARGE))
+    h = jnp.maximum(jnp.minimum(x, 1 - x), -_LARGE) + 0 * alpha
+    z = two_product(alpha + 0 * h, h)
     small, large = (
         shifted_exp(jnp.minimum(z.high, 0), jnp.where(z.high < 0, z.low, 0)),
         jnp.exp(jnp.clip(z.high, 0, 60)),

@@ -1,0 +1,86 @@
+"""Inputs at which a function was once over its bar, and has not to be again."""
+
+import math
+
+import jax.numpy as jnp
+import ml_dtypes
+import numpy as np
+import pytest
+
+import jaxact
+from jaxact.activations._roots import ROOTS
+from jaxact.testing import measure, ulp
+from jaxact.testing.reference import truth
+
+F32, F64 = np.float32, np.float64
+
+INPUTS = [  # activation, dtype, order of the derivative, input
+    ("tanh_shrink", F32, 1, -0.36149999499320984),
+    ("tanh_shrink", F32, 2, 44.58536148071289),  # flushed
+    ("tanh_shrink", F64, 1, 0.1752),
+    ("logcosh", F32, 0, 0.7229999899864197),
+    ("logcosh", F64, 0, 0.7036),
+    ("snake", F64, 1, -3.537195401636867e307),
+    ("erf", F32, 0, -3.107193946838379),
+    ("erf", F32, 0, -3.030538621165686e38),
+    ("soft_clipping", F32, 0, -3.4310998916625977),
+    ("soft_clipping(alpha=100)", F32, 0, 0.25),  # overflowed, as it did from alpha = 89
+    ("soft_clipping(alpha=100)", F32, 0, -0.5),
+    ("soft_clipping(alpha=100)", F32, 0, 2.0),
+    ("swish_beta", F64, 1, -10.615228303058082),
+    ("acon_c", F32, 1, -1.6411800384521484),
+    ("acon_c", F64, 1, -1.6283543717762363),
+    ("hard_elish", F32, 1, -0.32332155108451843),
+    ("clipped_gelu", F64, 1, -0.5166424046152819),
+    ("gelu(approximate=False)", F64, 1, -0.5166424046152819),
+    ("serf", F32, 1, -0.8669999837875366),
+    ("serf", F32, 1, -0.29712000489234924),
+    ("telu", F32, 1, -1.721364974975586),
+    ("telu", F64, 1, -0.8069225883866212),
+    ("phish", F64, 0, -0.42955),
+    ("phish", F32, 0, 0.1195250004529953),
+    ("phish", F64, 2, -0.4346203382759444),
+    ("phish", F32, 2, 3.650254249572754),
+    ("mish", F32, 1, -0.23437747359275818),
+    ("ft_swish", F32, 0, 0.42865660786628723),
+    ("ft_swish", F64, 0, 0.4284058512054001),
+]
+
+
+def errors(spec, xs, order):
+    fn = jaxact.get(spec)
+    row = jaxact.ACTIVATIONS[spec.partition("(")[0]]
+    wide = F64 if xs.dtype == F64 else F32
+    parameters = row.parameters | dict(getattr(fn, "config", ()))
+    parameters = {k: v if isinstance(v, bool) else float(wide(v)) for k, v in parameters.items()}
+    exact = truth(row.formula, parameters, xs, float(ml_dtypes.finfo(xs.dtype).smallest_normal))
+    return ulp.errors(measure.results_of(fn, xs)[order], exact, order, xs.dtype), exact
+
+
+@pytest.mark.parametrize(("spec", "dtype", "order", "x"), INPUTS, ids=lambda v: getattr(v, "__name__", str(v)))
+def test_right_now(spec, dtype, order, x):
+    xs = np.array([x]).astype(dtype)
+    off, exact = errors(spec, xs, order)
+    slack = ulp.root_slack(xs, exact, order, dtype, measure.INPUT_ULP)
+    assert off <= max(measure.BARS[np.dtype(dtype).name].ulp[order], slack.item())
+
+
+@pytest.mark.parametrize(("name", "order"), ROOTS, ids=str)
+@pytest.mark.parametrize("dtype", [F32, F64])
+def test_no_digit_is_lost_next_to_a_tabled_root(name, order, dtype):
+    root = ROOTS[name, order].high
+    away = np.array([sign * 10.0**-k for k in range(1, 7 if dtype == F32 else 15) for sign in (-1, 1)])
+    off, _ = errors(name, (root + away).astype(dtype), order)
+    assert off.max() <= 4
+
+
+def test_slack_may_be_infinite():
+    xs = np.array([-3.537195401636867e307])
+    exact = truth("x + sin(x)**2", {}, xs)
+    assert ulp.root_slack(xs, exact, 1, F64, measure.INPUT_ULP) == math.inf
+
+
+def test_soft_clipping_far_out():
+    x = jnp.array([-jnp.inf, -1e30, 0.5, 1e30, jnp.inf])
+    for alpha in (0.5, 100.0, 1000.0):
+        np.testing.assert_allclose(jaxact.soft_clipping(x, alpha), [0, 0, 0.5, 1, 1], rtol=1e-6)
