@@ -27,9 +27,13 @@ INPUTS = [  # activation, dtype, order of the derivative, input
     ("soft_clipping(alpha=100)", F32, 0, 0.25),  # overflowed, as it did from alpha = 89
     ("soft_clipping(alpha=100)", F32, 0, -0.5),
     ("soft_clipping(alpha=100)", F32, 0, 2.0),
+    ("soft_clipping(alpha=30)", F32, 2, -2.932499885559082),  # flushed
+    ("soft_clipping", F32, 0, -175.3),  # flushed
     ("swish_beta", F64, 1, -10.615228303058082),
     ("acon_c", F32, 1, -1.6411800384521484),
     ("acon_c", F64, 1, -1.6283543717762363),
+    ("acon_c(p1=1.2,p2=-.3,beta=.7)", F32, 0, -3.9118603088540735e-38),
+    ("acon_c(p1=1.2,p2=-.3,beta=.7)", F32, 2, 87.46411895751953),  # flushed
     ("hard_elish", F32, 1, -0.32332155108451843),
     ("clipped_gelu", F64, 1, -0.5166424046152819),
     ("gelu(approximate=False)", F64, 1, -0.5166424046152819),

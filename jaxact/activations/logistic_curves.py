@@ -39,9 +39,9 @@ def _soft_clipping_curvature(x: Array, alpha: Array) -> Array:
     # The difference of the sigmoids of -z and w = z - alpha, as the product that it is.
     z, w, scale = _soft_clipping_parts(x, alpha)
     m = expm1(-2 * alpha * jnp.abs(jnp.clip(x, -_LARGE, _LARGE) - 0.5))
-    left = z.rising(z.falling(w.falling(w.falling(-scale * m))))
-    right = w.falling(w.rising(z.rising(z.rising(scale * m))))
-    return alpha * jnp.where(x > 0.5, right, left)
+    left = z.rising(z.falling(w.falling(w.falling(-alpha * scale * m))))
+    right = w.falling(w.rising(z.rising(z.rising(alpha * scale * m))))
+    return jnp.where(x > 0.5, right, left)
 
 
 @with_derivative(_soft_clipping_curvature, None)
@@ -62,7 +62,8 @@ def _soft_clipping(x: Array, alpha: Array) -> Array:
     factor = -expm1(-alpha) / (1 + jnp.exp(alpha * (h - 1)))
     y = jnp.where(z.high < 0, small.times(factor), large * factor)
     log = jnp.where(y > 1, jnp.log1p(y), log1p_unit(jnp.minimum(y, 1)))
-    left = jnp.where(z.high > 60, h, log / alpha)
+    left = jnp.where(z.high < -40, small.times(factor / alpha), log / alpha)  # the logarithm of 1 + y is y
+    left = jnp.where(z.high > 60, h, left)
     return jnp.where(x > 0.5, 1 - left, left)
 
 

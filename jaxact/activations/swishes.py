@@ -188,7 +188,7 @@ def _mirrored(gate: SigmoidGate) -> SigmoidGate:
 def _acon_curvature(x: Array, p1: Array, p2: Array, beta: Array) -> Array:
     gate, _, d = _acon_gate(x, p1, p2, beta)
     scale = beta * d * d
-    return scale * gate.slope_plus_curvature(2 - jnp.abs(gate.u), gate.u)
+    return gate.slope_plus_curvature(scale * (2 - jnp.abs(gate.u)), scale * gate.u)
 
 
 def _mixed(gate: SigmoidGate, a: Double, b: Double, more: Double) -> Array:
@@ -234,7 +234,7 @@ def _acon(x: Array, p1: Array, p2: Array, beta: Array) -> Array:
     gate, c, _ = _acon_gate(x, p1, p2, beta)
     zero = jnp.zeros_like(c)
     p1, p2 = p1 + zero, p2 + zero
-    scale = downscale(x)
+    scale = jnp.where(jnp.abs(x) < 2.0**-60, 2.0**60, downscale(x))  # parts of the sum may not be subnormal
     y = finite(x) * scale
     y = _mixed(gate, two_product(p1, y), two_product(p2, y), Double(zero, zero)) / scale
     end = jnp.where(gate.right, p1, p2)

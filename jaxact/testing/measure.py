@@ -52,6 +52,8 @@ def sample(
 ) -> Samples:
     """Inputs across every binade, around kinks, roots and switch-over points, with their true results.
 
+    And where results leave the normal numbers, lest something on the way be flushed before.
+
     For dtypes of 16 bits these are all inputs there are, unless there is a stride.
 
     Args:
@@ -76,9 +78,10 @@ def sample(
         xs, exact = evaluate(ulp.points(dtype, (*kinks, *SWITCHES), dense=dense))
         found = np.concatenate([ulp.roots(xs, exact, order) for order in range(ORDERS)])
         found = found[np.abs(found) < 200]
+        more = [ulp.fades(xs, exact, order)[:1000].astype(dtype) for order in range(ORDERS)]
         if found.size:
-            more = ulp.points(dtype, tuple(found[:: max(1, found.size // 40)]), dense=0, per_binade=0)
-            xs, exact = evaluate(np.union1d(xs, more).astype(dtype))
+            more.append(ulp.points(dtype, tuple(found[:: max(1, found.size // 40)]), dense=0, per_binade=0))
+        xs, exact = evaluate(np.unique(np.concatenate([xs, *more]).astype(dtype)))
     slack = [ulp.root_slack(xs, exact, order, dtype, INPUT_ULP) for order in range(ORDERS)]
     return Samples(xs, exact, np.array(slack))
 

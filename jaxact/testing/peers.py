@@ -53,6 +53,20 @@ def peer(framework: str, name: str) -> Peer | None:
     Raises:
       ValueError: if the framework is not installed, or the name unknown.
     """
+    theirs = function(framework, name)
+    return theirs and functools.partial(_DIFFERENTIATE[framework], theirs)
+
+
+def function(framework: str, name: str) -> Any:
+    """What `peer` takes from a framework, as it is there: a function or a class of layers; None if there is none.
+
+    Args:
+      framework: one of `available`.
+      name: spec, as for `jaxact.get`.
+
+    Raises:
+      ValueError: if the framework is not installed, or the name unknown.
+    """
     if framework not in available():
         raise InputError(f"{shown(framework)} is none of the installed peers, {', '.join(available())}")
     fn = get(name)
@@ -64,7 +78,7 @@ def peer(framework: str, name: str) -> Peer | None:
     if theirs is None:
         parameters = row.parameters | dict(getattr(fn, "config", ()))
         theirs = next((f for foreign, _ in found if (f := _with(_attribute(foreign), parameters))), None)
-    return theirs and functools.partial(_DIFFERENTIATE[framework], theirs)
+    return theirs
 
 
 def _holds(framework: str, foreign: str) -> bool:
