@@ -1,5 +1,6 @@
 """Activations: pure functions, array in, array out, with the names and defaults of `jax.nn`."""
 
+from jaxact.activations.acon import acon_c as acon_c
 from jaxact.activations.algebraic import bent_identity as bent_identity
 from jaxact.activations.algebraic import isrlu as isrlu
 from jaxact.activations.algebraic import isru as isru
@@ -96,7 +97,6 @@ from jaxact.activations.squashing import sqnl as sqnl
 from jaxact.activations.squashing import step as step
 from jaxact.activations.stochastic import probact as probact
 from jaxact.activations.stochastic import rrelu as rrelu
-from jaxact.activations.swishes import acon_c as acon_c
 from jaxact.activations.swishes import e_swish as e_swish
 from jaxact.activations.swishes import ft_swish as ft_swish
 from jaxact.activations.swishes import silu as silu

@@ -93,7 +93,7 @@ def serf(x: Array) -> Array:
 
     Examples:
       >>> serf(1.0)
-      Array(0.936722, dtype=float32, weak_type=True)
+      Array(0.9367219, dtype=float32, weak_type=True)
 
     References:
       Nag and Bhattacharyya, "SERF: towards better training of deep neural networks using log-Softplus ERror

@@ -85,7 +85,7 @@ def soft_clipping(x: Array, alpha: ArrayLike = 0.5) -> Array:
 
     Examples:
       >>> soft_clipping(0.5)
-      Array(0.49999997, dtype=float32, weak_type=True)
+      Array(0.5, dtype=float32, weak_type=True)
 
     References:
       Klimek and Perelstein, "Neural network-based approach to phase space integration", 2018, arXiv:1810.11509.

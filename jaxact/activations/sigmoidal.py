@@ -75,7 +75,7 @@ def erf(x: Array) -> Array:
 
     Examples:
       >>> erf(1.0)
-      Array(0.84270084, dtype=float32, weak_type=True)
+      Array(0.8427008, dtype=float32, weak_type=True)
     """
     return _normal.erf(x)
 

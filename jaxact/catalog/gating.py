@@ -1,6 +1,6 @@
 """Rows of the functions that are x times a gate of x."""
 
-from jaxact.activations import double_exponentials, elish_units, gelus, hard_gated, self_gated, swishes
+from jaxact.activations import acon, double_exponentials, elish_units, gelus, hard_gated, self_gated, swishes
 from jaxact.catalog.activation import INF, Activation
 
 _HOWARD = "Howard et al. 2019, arXiv:1905.02244"
@@ -23,7 +23,7 @@ ROWS = (
                (-0.2784645427610738, INF), False, (), 0.5, "Ramachandran et al. 2017, arXiv:1710.05941"),
     Activation("e_swish", swishes.e_swish, "beta * x / (1 + exp(-x))",
                (-0.48313598169046307, INF), False, (), 0.8675, "Alcaide 2018, arXiv:1801.07145"),
-    Activation("acon_c", swishes.acon_c, "(p1 - p2) * x / (1 + exp(-beta * (p1 - p2) * x)) + p2 * x",
+    Activation("acon_c", acon.acon_c, "(p1 - p2) * x / (1 + exp(-beta * (p1 - p2) * x)) + p2 * x",
                (-0.2784645427610738, INF), False, (), 0.5, "Ma et al. 2020, arXiv:2009.04759", aliases=("acon",)),
     Activation("ft_swish", swishes.ft_swish, "threshold + (x / (1 + exp(-x)) if x > 0 else 0)",
                (-0.2, INF), True, (0,), 0, "Chieng et al. 2018, arXiv:1812.06247", aliases=("flatten_t_swish",),

@@ -134,7 +134,8 @@ def root_slack(
     slack = input_slack(xs, truth, order, dtype, steps)
     size = np.abs(truth.high[order]) / last_place(truth.high[order], dtype)
     centres = np.union1d(roots(xs, truth, order), [*kinks])
-    return np.where(~np.isnan(slack) & (near(xs, centres) | (slack >= size)), slack, 0)
+    known = np.isfinite(truth.high[order]) & np.isfinite(truth.high[order + 1])
+    return np.where(known & (near(xs, centres) | (slack >= size)), slack, 0)
 
 
 def near(xs: np.ndarray, centres: np.ndarray) -> np.ndarray:
