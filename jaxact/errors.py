@@ -9,9 +9,10 @@ class InputError(ValueError):
 
 
 def shown(value: object, width: int = 60) -> str:
-    """``value`` as one short line, for a message: arrays have line breaks, and huge integers no repr."""
+    """``value`` as one short line, for a message: functions by name; of arrays and huge integers what fits."""
     try:
-        text = repr(value)
+        name = getattr(value, "__name__", None)
+        text = str(name) if name and callable(value) and not isinstance(value, type) else repr(value)
     except Exception:
         text = f"<{type(value).__name__}>"
     return " ".join(text.split())[:width]

@@ -12,6 +12,7 @@ from jaxact.analysis.moments import MODES, gain
 from jaxact.errors import InputError, shown
 
 _LINEAR = ("linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
+_TORCH = {"sigmoid": 1.0, "tanh": 5 / 3, "relu": 2**0.5, "selu": 0.75}
 _DISTRIBUTIONS = ("truncated_normal", "normal", "uniform", "orthogonal")
 
 
@@ -80,6 +81,27 @@ def for_activation(
     return variance_scaling(
         factor**2, fan, distribution, in_axis=in_axis, out_axis=out_axis, batch_axis=batch_axis, **kept
     )  # type: ignore[arg-type]
+
+
+def torch_gain(nonlinearity: str, param: float | None = None) -> float | None:
+    """What `torch.nn.init.calculate_gain` returns, right or wrong, to compare with or to reproduce a network.
+
+    Args:
+      nonlinearity: torch's name of a function.
+      param: the negative slope, for ``"leaky_relu"``; by default 0.01.
+
+    Returns:
+      Its constant, or None if it has none for that function.
+
+    Examples:
+      >>> torch_gain("selu"), torch_gain("gelu")
+      (0.75, None)
+    """
+    if nonlinearity in _LINEAR:
+        return 1.0
+    if nonlinearity == "leaky_relu":
+        return (2 / (1 + (0.01 if param is None else param) ** 2)) ** 0.5
+    return _TORCH.get(nonlinearity)
 
 
 def calculate_gain(

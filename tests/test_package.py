@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "testing": {"testing", "analysis", "catalog", "activations", "errors"},
     "diagnosis": {"diagnosis", "analysis", "errors"},
     "training": {"training", "catalog", "activations", "errors", "atomic", "plotting"},  # a run keeps its curves
-    "plotting": {"errors", "atomic"},
+    "plotting": {"plotting", "analysis", "mean_field", "errors", "atomic"},
 }
 
 

@@ -95,7 +95,7 @@ def _without_fringe(look: Sample, code: int, ends: np.ndarray) -> np.ndarray:
 
 def _told_apart(span: np.ndarray, curve: Curve) -> list[tuple[np.ndarray, float]]:
     """Splits a run of zeros into the parts where f' is 0 mathematically and those where it got lost."""
-    low, high = brackets.to_keys(span)
+    low, high = brackets.to_keys(span).tolist()  # differences of whole numbers of 64 bits may need more
     wide = span.astype(np.float64)
     narrow = high - low < _FEW or wide[1] - wide[0] < 1e-5 * max(1, abs(wide[0]))
     if narrow and ((wide[0] <= curve.roots) & (curve.roots <= wide[1])).any():
@@ -104,7 +104,7 @@ def _told_apart(span: np.ndarray, curve: Curve) -> list[tuple[np.ndarray, float]
     for flat in curve.flats:
         if flat[1] < wide[0] or flat[0] > wide[1]:
             continue
-        first, last = brackets.to_keys(np.clip(flat, *wide).astype(span.dtype))
+        first, last = brackets.to_keys(np.clip(flat, *wide).astype(span.dtype)).tolist()
         first = at if first - at <= _SLIVER else first
         last = high if high - last <= _SLIVER else last
         parts += [(at, first - 1, False), (first, last, True)]

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import jax.numpy as jnp
+import ml_dtypes
 import numpy as np
 from jax import Array
 from jax.typing import DTypeLike
@@ -38,6 +39,18 @@ class SaturationRegions(NamedTuple):
     around_root: np.ndarray
     lost: np.ndarray
     nan: np.ndarray
+
+    @property
+    def causes(self) -> tuple[str, ...]:
+        """What makes each dead interval so, [m].
+
+        "mathematics" where the slope is 0, "underflow" where it is below all positive numbers of the dtype, else
+        "rounding": of the formula that is differentiated, as the dtype could hold the slope.
+        """
+        info = ml_dtypes.finfo(self.dead.dtype)
+        least = float(info.smallest_subnormal if self.dead.dtype == np.float16 else info.smallest_normal)
+        # In float64 the slope is that just outside.
+        return tuple("mathematics" if s == 0 else "underflow" if s < 2 * least else "rounding" for s in self.lost)
 
 
 def saturation_regions(

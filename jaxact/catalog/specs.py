@@ -15,6 +15,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
+from jaxact import activations
 from jaxact.activations import elementary
 from jaxact.catalog.activation import Activation
 from jaxact.catalog.frameworks import FRAMEWORKS
@@ -98,6 +99,11 @@ def _find(name: str) -> tuple[Activation, dict[str, Any]]:
     try:
         return _BY_KEY[_key(name)]
     except KeyError:
+        if callable(getattr(activations, name, None)):
+            raise InputError(
+                f"{name} is not elementwise, or takes more than one array: call jaxact.{name}; "
+                "jaxact.ACTIVATIONS has the names that work here"
+            ) from None
         near = difflib.get_close_matches(name.lower(), _NAMES, n=3)
         hint = f"did you mean {' or '.join(near)}?" if near else "see jaxact.ACTIVATIONS for the names"
         raise InputError(f"unknown activation {shown(name, 80)}; {hint}") from None

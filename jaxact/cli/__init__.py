@@ -31,6 +31,10 @@ COMMANDS = {
     "list": ("jaxact.cli.catalog", "List", "list the activations"),
     "show": ("jaxact.cli.catalog", "Show", "show one activation: facts, values and derivatives"),
     "plot": ("jaxact.cli.catalog", "Plot", "plot activations and their derivatives"),
+    "saturate": ("jaxact.cli.saturation", "Saturate", "find where activations are flat, dead or not a number"),
+    "gain": ("jaxact.cli.gain", "Gain", "compute gains for the weights before activations"),
+    "phase": ("jaxact.cli.phase", "Phase", "draw the phases of deep networks of an activation"),
+    "atlas": ("jaxact.cli.atlas", "Atlas", "make an atlas: one page a function, and one HTML file of all"),
     "accuracy": ("jaxact.cli.accuracy", "Accuracy", "measure how exact activations and their derivatives are"),
 }
 
@@ -92,7 +96,9 @@ def parse(command: type[T], argv: list[str], prog: str, default: Any = None) -> 
         if not stop.code:
             raise
         lines = [re.sub(r"[│╭╮╰╯]", "", line).strip() for line in messages.getvalue().splitlines()[1:]]
-        rule = next((i for i, line in enumerate(lines) if line.startswith("──")), len(lines))
+        if lines and re.fullmatch("-+", lines[0]):  # where the encoding has no boxes
+            del lines[0]
+        rule = next((i for i, line in enumerate(lines) if re.match("──|-{9}", line)), len(lines))
         message = re.sub(r"^Error parsing (\w+: )?", "", " ".join(lines[:rule]).strip())
         raise InputError(f"{message.rstrip('.')} (see {prog} --help)") from None
 

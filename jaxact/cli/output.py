@@ -1,14 +1,21 @@
 """What the commands print with."""
 
+import csv
+import io
 import json
 import math
+import os
 import sys
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
+
+from jaxact.atomic import replacing
+from jaxact.errors import InputError
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None) -> None:
@@ -40,3 +47,44 @@ def print_json(value: Any) -> None:
         return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
     print(json.dumps(plain(value)), flush=True)
+
+
+def write_csv(path: str | Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Path:
+    """Writes a table in one step, as RFC 4180 has it; cells that are None stay empty.
+
+    Raises:
+      OSError: if the file cannot be written.
+    """
+    path, text = Path(path), io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(columns)
+    writer.writerows(rows)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as file:
+        file.write(text.getvalue().encode())
+    return path
+
+
+def check_files(*, out: str | None = None, csv: str | None = None) -> None:
+    """Refuses files that could not be written, before anything is computed.
+
+    Args:
+      out: a picture, whose suffix names its format.
+      csv: a table.
+
+    Raises:
+      InputError: if one of them can be no file there.
+    """
+    for option, name in (("--out", out), ("--csv", csv)):
+        if name is None:
+            continue
+        path = Path(name)
+        if name == "" or path.is_dir():
+            raise InputError(f"{option} must name a file, got {name!r}" + (", a folder" if name else ""))
+        if option == "--out":
+            from jaxact import plotting
+
+            plotting.format_of(name)
+        folder = next(parent for parent in path.absolute().parents if parent.exists())
+        if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+            raise InputError(f"{option} {name} cannot be written: {folder} is no folder that takes files")

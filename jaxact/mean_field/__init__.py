@@ -16,6 +16,8 @@ from jaxact.mean_field.depth import jacobian_variance as jacobian_variance
 from jaxact.mean_field.depth import propagate as propagate
 from jaxact.mean_field.lengths import fixed_length as fixed_length
 from jaxact.mean_field.lengths import length_map as length_map
+from jaxact.mean_field.networks import Measurement as Measurement
+from jaxact.mean_field.networks import measure as measure
 from jaxact.mean_field.phases import Phase as Phase
 from jaxact.mean_field.phases import PhaseDiagram as PhaseDiagram
 from jaxact.mean_field.phases import correlation_map as correlation_map
