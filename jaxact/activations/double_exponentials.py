@@ -42,7 +42,8 @@ def _serf_left(x: Array, t: Array) -> Parts:
     gate_slope = (expm1(-y * y) - t) / (1 + t)
     slope = (x + 1) + (gate + x * gate_slope)
     curvature = (1 + gate_slope) * (2 + x * (1 - 2 * t * y) / (1 + t))
-    return tuple(_TWO_OVER_SQRT_PI * part for part in (1 + gate, slope, curvature))
+    c = _TWO_OVER_SQRT_PI
+    return c * (1 + gate), c * slope, c * curvature
 
 
 def _serf_right(x: Array) -> tuple[Array, Array, Array, Exponential]:
