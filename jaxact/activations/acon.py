@@ -75,7 +75,7 @@ def _acon(x: Array, p1: Array, p2: Array, beta: Array) -> Array:
     gate, c, _ = _acon_gate(x, p1, p2, beta)
     zero = jnp.zeros_like(c)
     p1, p2 = p1 + zero, p2 + zero
-    scale = jnp.where(jnp.abs(x) < 2.0**-60, 2.0**60, downscale(x))  # parts of the sum may not be subnormal
+    scale = downscale(x) * jnp.where(jnp.abs(x) < 2.0**-60, 2.0**60, 1)  # no part of the sum is subnormal
     y = finite(x) * scale
     y = _mixed(gate, two_product(p1, y), two_product(p2, y), Double(zero, zero)) / scale
     end = jnp.where(gate.right, p1, p2)
