@@ -118,7 +118,7 @@ def fades(xs: np.ndarray, truth: Truth, order: int) -> np.ndarray:
     """Inputs between neighbours of which one has a normal number for a result and the other one below; [n]."""
     size = np.abs(truth.high[order])
     normal = size >= float(ml_dtypes.finfo(xs.dtype).smallest_normal)
-    at = np.flatnonzero((normal[1:] != normal[:-1]) & (size[1:] + size[:-1] > 0))
+    at = np.flatnonzero((normal[1:] != normal[:-1]) & ((size[1:] > 0) | (size[:-1] > 0)))
     wide = xs.astype(np.float64)
     return np.linspace(wide[at], wide[at + 1], 33).ravel()
 
