@@ -134,6 +134,7 @@ class Bench:
       repeats: rounds at least, each of which times every program once.
       peers: other frameworks to time on the same inputs, where they are installed.
       json: file for all results.
+      markdown: print one table of the ratios to jax.nn for a README, and nothing else.
     """
 
     functions: tuple[str, ...] = SHARED
@@ -142,6 +143,7 @@ class Bench:
     repeats: int = 31
     peers: tuple[Literal["torch", "keras"], ...] = ()
     json: str | None = None
+    markdown: bool = False
 
     def run(self) -> None:
         """Times, prints the tables, and writes the file."""
@@ -150,7 +152,8 @@ class Bench:
         if self.repeats < 1 or any(size < 1 for size in self.sizes):
             sys.exit("--repeats and --sizes must be at least 1")
         about = self.about()
-        print("; ".join(f"{key} {value}" for key, value in about.items()))
+        if not self.markdown:
+            print("; ".join(f"{key} {value}" for key, value in about.items()))
         results = []
         todo = [(dtype, size) for dtype in self.dtypes for size in self.sizes]
         with tqdm(total=len(todo) * len(self.functions), unit="function", leave=False, disable=None) as bar:
@@ -160,11 +163,15 @@ class Bench:
                     bar.set_description(f"{name} {dtype} {size:,}")
                     rows += self.measure(name, dtype, size)
                     bar.update()
-                with tqdm.external_write_mode():
-                    self.print(dtype, size, rows)
+                if not self.markdown:
+                    with tqdm.external_write_mode():
+                        self.print(dtype, size, rows)
                 results += rows
-        marked = sum(row["marked"] for row in results if row["peer"] == "jax.nn")
-        print(f"{marked} of {sum(row['peer'] == 'jax.nn' for row in results)} ratios to jax.nn are marked")
+        if self.markdown:
+            print_markdown(results)
+        else:
+            marked = sum(row["marked"] for row in results if row["peer"] == "jax.nn")
+            print(f"{marked} of {sum(row['peer'] == 'jax.nn' for row in results)} ratios to jax.nn are marked")
         if self.json is not None:
             Path(self.json).write_text(json.dumps({"about": about, "results": results}, indent=1) + "\n")
 
@@ -240,6 +247,18 @@ def shown(row: dict[str, Any]) -> tuple[str, str, str, str]:
     mark = "!" if row["marked"] else "\u00a0"  # as wide, and not stripped
     times = (f"{row['seconds'] * 1e3:.4g}", f"{row['peer_seconds'] * 1e3:.4g}")
     return *times, f"{row['ratio']:.2f} {mark}", f"{row['quartiles'][0]:.2f} to {row['quartiles'][1]:.2f}"
+
+
+def print_markdown(results: list[dict[str, Any]]) -> None:
+    """Ratios to jax.nn, a row a function and two columns for each dtype and size; bold where marked."""
+    found = {(r["function"], r["dtype"], r["size"], r["what"]): r for r in results if r["peer"] == "jax.nn"}
+    columns = list(dict.fromkeys((r["dtype"], r["size"]) for r in results))
+    heads = [head for dtype, size in columns for head in (f"{dtype} {size:.2g}: f".replace("e+0", "e"), "and f′")]
+    print(f"| function | {' | '.join(heads)} |\n|---{'|---:' * len(heads)}|")
+    for function in dict.fromkeys(r["function"] for r in results):
+        cells = [found[function, dtype, size, what] for dtype, size in columns for what in PROGRAMS]
+        texts = (f"**{r['ratio']:.2f}**" if r["marked"] else f"{r['ratio']:.2f}" for r in cells)
+        print(f"| `{function}` | {' | '.join(texts)} |")
 
 
 if __name__ == "__main__":

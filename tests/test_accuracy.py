@@ -155,6 +155,14 @@ def test_every_number_of_16_bits(dtype):
 # --- samples ----------------------------------------------------------------------------------------------
 
 
+def test_inputs_where_results_fade_but_not_where_they_jump():
+    xs = np.array([-104, -80, -1, 0, 1], np.float32)
+    exact = Truth(np.array([[1e-45, 1e-35, 0, 0, 1]]), np.zeros((1, 5)))
+    for kinks, ends in {(): (-104, 1), (0.5,): (-104, -80)}.items():
+        found = ulp.fades(xs, exact, 0, kinks)
+        assert (found.min(), found.max()) == ends and not np.any((-80 < found) & (found < 0))
+
+
 def test_slack_is_next_to_roots_alone():
     roots = {"exp": ([], [], []), "silu": ([0], [-1.27846], [-2.39936, 2.39936])}
     # The tail of gelu goes through 0 for no dtype, though its true value there is only known to be far below.

@@ -47,8 +47,8 @@ def elementwise(formula: Callable[Concatenate[Array, P], Array]) -> Callable[Con
 
     Narrower inputs than float32 are computed in float32 and rounded at the end. All that is kept for the backward
     pass are the inputs, in their own dtype; the rest is computed again, or shared where both passes are one
-    program. The result is a plain module-level function, so it pickles and hashes, which the object that `jax.jit`
-    returns does not.
+    program and the inputs are no narrower than float32. The result is a plain module-level function, so it pickles
+    and hashes, which the object that `jax.jit` returns does not.
 
     Args:
       formula: function of a float32 or float64 array and of its parameters; those with a bool as default are
@@ -76,7 +76,9 @@ def elementwise(formula: Callable[Concatenate[Array, P], Array]) -> Callable[Con
     @functools.wraps(formula)
     def compute(x, **parameters):
         fixed = {key: parameters.pop(key) for key in switches if key in parameters}
-        return jax.checkpoint(functools.partial(rounded_once, **fixed), prevent_cse=False)(x, **parameters)
+        # What both passes share would be kept in float32, at twice the size of a narrow input or more.
+        narrow = x.dtype.itemsize < 4
+        return jax.checkpoint(functools.partial(rounded_once, **fixed), prevent_cse=narrow)(x, **parameters)
 
     jitted = jax.jit(compute, static_argnames=switches)
 

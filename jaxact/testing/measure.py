@@ -78,7 +78,7 @@ def sample(
         xs, exact = evaluate(ulp.points(dtype, (*kinks, *SWITCHES), dense=dense))
         found = np.concatenate([ulp.roots(xs, exact, order) for order in range(ORDERS)])
         found = found[np.abs(found) < 200]
-        more = [ulp.fades(xs, exact, order)[:1000].astype(dtype) for order in range(ORDERS)]
+        more = [ulp.fades(xs, exact, order, kinks)[:1000].astype(dtype) for order in range(ORDERS)]
         if found.size:
             more.append(ulp.points(dtype, tuple(found[:: max(1, found.size // 40)]), dense=0, per_binade=0))
         xs, exact = evaluate(np.unique(np.concatenate([xs, *more]).astype(dtype)))

@@ -114,13 +114,20 @@ def roots(xs: np.ndarray, truth: Truth, order: int) -> np.ndarray:
     return np.sort(np.concatenate([crossed, x[touched]]))
 
 
-def fades(xs: np.ndarray, truth: Truth, order: int) -> np.ndarray:
-    """Inputs between neighbours of which one has a normal number for a result and the other one below; [n]."""
+def fades(xs: np.ndarray, truth: Truth, order: int, kinks: Iterable[float] = ()) -> np.ndarray:
+    """Inputs between neighbours of which one has a normal number for a result and the other one below; [n].
+
+    Not where a kink lies between them: there the result jumps.
+    """
     size = np.abs(truth.high[order])
     normal = size >= float(ml_dtypes.finfo(xs.dtype).smallest_normal)
     at = np.flatnonzero((normal[1:] != normal[:-1]) & ((size[1:] > 0) | (size[:-1] > 0)))
     wide = xs.astype(np.float64)
-    return np.linspace(wide[at], wide[at + 1], 33).ravel()
+    low, high = wide[at], wide[at + 1]
+    jumps = np.zeros(at.size, bool)
+    for kink in kinks:
+        jumps |= (low <= kink) & (kink <= high)
+    return np.linspace(low[~jumps], high[~jumps], 33).ravel()
 
 
 def root_slack(
