@@ -189,6 +189,45 @@ def test_max_slope():
         assert ulps(found.argmax, where, F32) <= 1
 
 
+@pytest.mark.parametrize("name", ["tanh", "sigmoid", "soft_sign", "gelu", "silu", "gaussian"])
+@pytest.mark.parametrize("below", [0.0, 1e-15, 1e-13, 1e-9])
+def test_thresholds_near_1_are_no_slivers(name, below):
+    """All but the surroundings of the steepest points is less steep; rounding would cut it to pieces there."""
+    for fn in (jaxact.ACTIVATIONS[name].function, *([jnp.tanh] if name == "tanh" else [])):
+        for dtype in (jnp.float64, F32, F16):
+            found = saturation_regions(fn, threshold=1 - below, dtype=dtype).saturated.astype(np.float64)
+            assert len(found) == (3 if name == "gaussian" else 2), (fn, dtype, found)
+            assert (np.diff(found.ravel()) >= 0).all()
+            assert np.isinf(found[[0, -1], [0, -1]]).all()
+    assert saturation_regions(jaxact.relu, threshold=1).saturated.tolist() == [[-INF, 0]]
+
+
+@pytest.mark.parametrize("threshold", [1e-8, 1e-4, 0.5])
+def test_ends_at_other_thresholds(threshold):
+    """In float32 however the formula cancels; a threshold far below what it holds needs one that does not."""
+    with mpmath.workdps(30):
+        edge = float(mpmath.acosh(1 / mpmath.sqrt(threshold)))
+        far = float(mpmath.acosh(mpmath.mpf(10) ** 10))
+    for fn in (jnp.tanh, jaxact.tanh):
+        for dtype in (F32, BF16, F16):
+            assert (
+                ulps(
+                    ends(saturation_regions(fn, threshold=threshold, dtype=dtype).saturated), [-edge, edge], dtype
+                )
+                <= 1
+            )
+    assert ulps(ends(saturation_regions(jaxact.tanh, threshold=1e-20).saturated), [-far, far], F32) <= 1
+
+
+def test_ends_in_float64_are_as_right_as_the_slope():
+    edge = [float(end) for end in EDGES["tanh"]]
+    cancelling, ours = (
+        ulps(ends(saturation_regions(fn, dtype=jnp.float64).saturated), edge, jnp.float64)
+        for fn in (jnp.tanh, jaxact.tanh)
+    )
+    assert ours <= 1 < cancelling < 20
+
+
 def test_several_regions_kinks_and_periods():
     found = saturation_regions(jaxact.relu6)
     np.testing.assert_array_equal(found.saturated, [[-INF, 0], [6, INF]])
