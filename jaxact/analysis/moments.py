@@ -34,15 +34,17 @@ class Moments(NamedTuple):
 
 
 def moments(fn: Callable[[Any], Array], q: ArrayLike = 1.0) -> Moments:
-    r"""Gaussian moments of any elementwise function, to 1e-10 of their size.
+    r"""Gaussian moments of any elementwise function, to a relative 1e-10.
 
     .. math::
         E f,\quad E f^2,\quad E f'^2,\quad E f f' z, \qquad z \sim N(0, q)
 
     Integrated by composite Gauss-Legendre quadrature in float64, whatever the flags of JAX are, on panels broken
     where `fn` has kinks or jumps; these are found, not asked for. Every result is computed twice, the second time
-    on panels of half the size, and must agree. A function that casts to a narrower type inside (float32, say) is
-    integrated just so, and is as right as its own rounding allows: about 1e-6 for float32.
+    on panels of half the size, and must agree. What is left of an integrand of both signs that cancels (E f f' z
+    of sin(7 x), say) is right to 1e-10 of the integral of its size. A function that casts to a narrower type
+    inside (float32, say) is integrated just so, and is as right as its own rounding allows: about 1e-6 for
+    float32.
 
     ``f'`` is what `jax.grad` gives, almost everywhere: a jump of f adds nothing to it.
 
