@@ -113,8 +113,10 @@ def told(entry: Entry) -> dict[str, str]:
     else:
         words["steepest"] = _steepest(found.exact)
         if found.share is not None:
-            words["saturated at 1 %"] = _intervals(found.exact.saturated[~found.exact.around_root]) or "nowhere"
-            words["of N(0, 1) saturated"] = f"{100 * found.share:.3g} %"
+            around = found.exact.around_root
+            flat, roots = (_intervals(found.exact.saturated[of]) for of in (~around, around))
+            words["saturated at 1 %"] = (flat or "nowhere") + (f"; about f' = 0: {roots}" if roots else "")
+            words["of N(0, 1) saturated"] = f"{100 * found.share:.3g} %" + (" in all" if roots else "")
         if found.exact.roots.size:
             words["f' = 0 at"] = _points(found.exact.roots.tolist())
     for dtype, regions in found.regions.items():
@@ -126,7 +128,7 @@ def told(entry: Entry) -> dict[str, str]:
     for mode in MODES if found.gains else ():
         words[f"gain, {mode}"] = _number(found.gains[mode]) if mode in found.gains else why[mode]
     if found.growth is not None:
-        words["gradient per layer"] = f"x {found.growth:.6g} in variance where signals keep their size"
+        words["gradient per layer"] = f"variance times {found.growth:.6g} where signals keep their size"
     words["critical point"] = why["critical"] if found.critical is None else _critical(found.critical)
     return words
 
