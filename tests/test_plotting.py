@@ -288,7 +288,7 @@ def test_an_unstable_edge_is_dashed(axes):
     assert (x[0], y[0]) == (2, 0)
     fine = np.isfinite(x)
     assert y[fine].max() < 0.8
-    assert "signals explode" in axes.get_legend_handles_labels()[1]
+    assert "signals of variance 1 explode" in axes.get_legend_handles_labels()[1]
     draw(axes.figure)
 
 
@@ -298,7 +298,7 @@ def test_phase_where_signals_explode_or_nothing_is_finite(name):
     edge = mean_field.edge_of_chaos(fn, sigma_b=np.linspace(0, 1, 3))
     figure = plotting.phase_figure(diagram_of(fn), edge=edge, title="a_b $")
     fits(figure)
-    assert "signals explode" in figure.axes[0].get_legend_handles_labels()[1]
+    assert "signals of variance 1 explode" in figure.axes[0].get_legend_handles_labels()[1]
 
 
 def test_phase_given_as_arrays_and_outside(axes):
@@ -352,7 +352,9 @@ def test_depth_figure():
     figure = plotting.depth_figure({"a": (theory, theory), "b": (np.stack([theory] * 3), theory)}, quantity="q")
     fits(figure)
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert labels == ["a", "b", "measured", "predicted"]
+    assert labels == ["a", "b", "measured", "predicted", "lowest to highest"]
+    figure = plotting.depth_figure({"a": (theory, theory)})
+    assert "lowest to highest" not in [text.get_text() for text in figure.legends[0].get_texts()]
 
 
 # --- all -----------------------------------------------------------------------------------------------------

@@ -2,10 +2,13 @@
 
 import dataclasses
 import math
+from collections.abc import Callable
 from typing import Annotated, Any
 
+import jax
 import numpy as np
 import tyro
+from tqdm import tqdm
 
 from jaxact import mean_field
 from jaxact.cli.names import named_functions, speaking_of
@@ -19,7 +22,7 @@ class Phase:
 
     Weights have variance sigma_w^2 / fan-in, biases sigma_b^2. On the edge of chaos, chi_1 = 1, gradients keep
     their size from layer to layer; below, they vanish, and above, they explode. Where V' < 1, lengths go to q; at
-    a critical point both stand still.
+    a critical point both stand still. The diagram is of signals that start with variance 1.
 
     Attributes:
       name: a name, with parameters if you like, as in "leaky_relu(negative_slope=0.2)".
@@ -34,7 +37,7 @@ class Phase:
     name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
     sigma_w: Annotated[tuple[float, ...], tyro.conf.arg(metavar="LOW HIGH")] = ()
     sigma_b: tuple[float, float] = (0.0, 1.0)
-    points: int = 31
+    points: int = 61
     out: str | None = None
     json: bool = False
     csv: str | None = None
@@ -48,7 +51,7 @@ class Phase:
             edge = mean_field.edge_of_chaos(fn, sigma_b=sigma_b)
             low, high = self.sigma_w or _around(edge)
             sigma_w = np.linspace(low, high, self.points)
-            diagram = mean_field.phase_diagram(fn, sigma_w=sigma_w, sigma_b=sigma_b)
+            diagram = _diagram(name, fn, sigma_w, sigma_b)
         critical, reason = None, None
         try:
             with speaking_of(name, fn):
@@ -81,6 +84,15 @@ class Phase:
         if not 2 <= self.points <= 500:
             raise InputError(f"--points must be from 2 to 500, got {self.points}")
         check_files(out=self.out, csv=self.csv)
+
+
+def _diagram(name: str, fn: Callable, sigma_w: np.ndarray, sigma_b: np.ndarray) -> mean_field.PhaseDiagram:
+    """The diagram, row by row, as a fine one takes minutes."""
+    rows = []
+    with tqdm(sigma_b, desc=name, unit="row", leave=False, disable=None) as bar:  # None: on a terminal alone
+        for bias in bar:
+            rows.append(mean_field.phase_diagram(fn, sigma_w=sigma_w, sigma_b=[bias]))
+    return jax.tree.map(lambda *parts: np.concatenate(parts), *rows)
 
 
 def _around(edge: mean_field.EdgeOfChaos) -> tuple[float, float]:

@@ -163,7 +163,8 @@ class Saturate:
             slope = jaxact.derivative(functions[one.function, one.who])(narrow)
             panels[f"{one.function} of {one.who}, {one.dtype}"] = (np.asarray(slope, float), one.regions)
         assert self.out is not None
-        return plotting.save(plotting.saturation_figure(x, panels), self.out)
+        title = f"Slopes, and where they are saturated: |f'| < {self.threshold:g} max |f'|"
+        return plotting.save(plotting.saturation_figure(x, panels, title=title), self.out)
 
 
 def _rows(found: Found) -> Iterator[tuple]:

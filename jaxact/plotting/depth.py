@@ -15,7 +15,7 @@ from jaxact.mean_field.phases import PhaseDiagram
 _PHASES: dict[str, dict[str, Any]] = {
     "ordered: gradients vanish": {"facecolor": "#cde6f5"},
     "chaotic: gradients explode": {"facecolor": "#f8dcc8"},
-    "signals explode": {"facecolor": "none", "edgecolor": "0.6", "hatch": "///"},
+    "signals of variance 1 explode": {"facecolor": "none", "edgecolor": "0.6", "hatch": "///"},
 }
 _DEPTHS = (1, 2, 5, 10, 20, 50)  # of the contours
 _NAMED = 20  # deeper ones lie too close to the edge of chaos for their number
@@ -50,7 +50,7 @@ def plot_phase(
     axes.contourf(w, b, rate, levels=[-31, 0, 31], colors=[p["facecolor"] for p in _PHASES.values()][:2])
     shown = [(rate < 0).any(), (rate >= 0).any(), exploding.any()]
     if exploding.any():
-        hatch: dict[str, Any] = {"colors": "none", "hatches": [_PHASES["signals explode"]["hatch"]]}
+        hatch: dict[str, Any] = {"colors": "none", "hatches": [list(_PHASES.values())[2]["hatch"]]}
         axes.contourf(w, b, exploding, levels=[0.5, 1.5], **hatch).set(edgecolor="0.6", linewidth=0)
     for (label, style), there in zip(_PHASES.items(), shown, strict=True):
         if there:
@@ -185,7 +185,9 @@ def depth_figure(
         plot_depth(axes, measured, predicted, label=name, color=f"C{i}")
     axes.plot([], [], "o", color="0.4", ms=4, label="measured")
     axes.plot([], [], "-", color="0.4", label="predicted")
+    if any(np.ndim(measured) == 2 and np.shape(measured)[0] > 1 for measured, _ in curves.values()):
+        axes.fill([], [], color="0.4", alpha=0.2, lw=0, label="lowest to highest")
     axes.set_ylabel(quantity)
     axes.set_title(title, parse_math=False)
-    figure.legend(loc="outside lower center", ncols=min(6, len(curves) + 2))
+    figure.legend(loc="outside lower center", ncols=min(5, len(curves) + 3))
     return figure
