@@ -91,7 +91,7 @@ def _diagram(name: str, fn: Callable, sigma_w: np.ndarray, sigma_b: np.ndarray) 
     rows = []
     with tqdm(sigma_b, desc=name, unit="row", leave=False, disable=None) as bar:  # None: on a terminal alone
         for bias in bar:
-            rows.append(mean_field.phase_diagram(fn, sigma_w=sigma_w, sigma_b=[bias]))
+            rows.append(mean_field.phase_diagram(fn, sigma_w=sigma_w, sigma_b=np.array([bias])))
     return jax.tree.map(lambda *parts: np.concatenate(parts), *rows)
 
 
