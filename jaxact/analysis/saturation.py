@@ -63,7 +63,7 @@ def saturation_regions(
     dtype: DTypeLike = jnp.float32,
     domain: tuple[float, float] | None = None,
 ) -> SaturationRegions:
-    r"""The intervals where a function is flat, each end right to one unit in the last place.
+    r"""The intervals where a function is flat, each end as right as the slope is there.
 
     .. math::
       \{x : |f'(x)| < \varepsilon \max |f'|\}, \qquad \{x : \mathrm{fl}(f'(x)) = 0\}, \qquad
