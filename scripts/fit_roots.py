@@ -14,8 +14,9 @@ BITS = 400
 
 # Function, order of the derivative, about where its root is, and within which radius of it the series is taken.
 ROOTS = [
-    ("smish", 1, -1.39, 0.6),
-    ("logish", 1, -1.37, 0.6),
+    ("mish", 1, -1.19, 1.1),
+    ("smish", 1, -1.39, 1.1),
+    ("logish", 1, -1.37, 1.1),
     ("serf", 1, -1.19, 1.1),
     ("telu", 1, -1.08, 0.8),
     ("phish", 1, -1.09, 0.5),

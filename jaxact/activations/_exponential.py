@@ -207,9 +207,9 @@ def tanh(x: Array) -> Array:
 
 
 def _sigmoid_parts(x: Array) -> tuple[Array, Array]:
-    """``exp(-x)``, not overflowing, and the sigmoid."""
-    e = jnp.exp(jnp.minimum(-x, 88.0 if x.dtype == jnp.float32 else 709.0))
-    return e, 1 / (1 + e)
+    """``exp(-|x|)`` and the sigmoid."""
+    t = decay(x)
+    return t, jnp.where(x > 0, 1, t) / (1 + t)
 
 
 def _sigmoid_curvature(x: Array) -> Array:
@@ -219,8 +219,8 @@ def _sigmoid_curvature(x: Array) -> Array:
 @with_derivative(_sigmoid_curvature)
 def sigmoid_slope(x: Array) -> Array:
     r""":math:`\sigma(x)\,\sigma(-x)`, the derivative of the sigmoid, without ``1 - sigmoid(x)``."""
-    e, s = _sigmoid_parts(x)
-    return e * s / (1 + e)
+    t, _ = _sigmoid_parts(x)
+    return t / (1 + t * (2 + t))
 
 
 @with_derivative(sigmoid_slope)

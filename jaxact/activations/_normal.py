@@ -7,7 +7,7 @@ from jax import Array, lax
 from numpy.polynomial import chebyshev
 
 from jaxact.activations._compensated import Double, add, constant, two_square
-from jaxact.activations._exponential import Exponential, polynomial, shifted_exp
+from jaxact.activations._exponential import Exponential, economized, polynomial, shifted_exp
 from jaxact.activations._numerics import with_derivative
 
 # Chebyshev coefficients of (1 + a) Q(a) / exp(-a^2/2) in y = (a - 4)/(a + 4), where Q is the upper tail of the
@@ -78,6 +78,15 @@ def gaussian(x: Array) -> Array:
     return exp_minus_square(x).value
 
 
+# Of erf(x) / x - 1 in x^2, up to 1.
+_ERF_EXCESS = economized(
+    [2 / math.sqrt(math.pi) - 1]
+    + [(-1) ** n * 2 / math.sqrt(math.pi) / math.factorial(n) / (2 * n + 1) for n in range(1, 25)],
+    1,
+    10,
+)
+
+
 def _erf_curvature(x: Array) -> Array:
     return exp_minus_square(x).times(-4 / math.sqrt(math.pi) * jnp.clip(x, -100, 100))
 
@@ -94,4 +103,5 @@ def erf(x: Array) -> Array:
         return lax.erf(x)
     a = jnp.clip(jnp.abs(x), 1, 10) * math.sqrt(2)  # XLA's comes out 4.7 ulp off, where few digits of this count
     tail = 2 * exp_minus_square(a, 0.5).times(mills_numerator(a).high / (1 + a))
-    return jnp.where(jnp.abs(x) < 1, lax.erf(x), jnp.sign(x) * (1 - tail))
+    c = jnp.clip(x, -1, 1)
+    return jnp.where(jnp.abs(x) < 1, c + c * polynomial(c * c, _ERF_EXCESS), jnp.sign(x) * (1 - tail))

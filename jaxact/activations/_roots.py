@@ -4,16 +4,17 @@ Next to a root a sum keeps no digit; the distance from the root times a series k
 `scripts/fit_roots.py` prints, with proven error bounds.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from numpy.polynomial import chebyshev
 
-from jaxact.activations._exponential import polynomial
+from jaxact.activations._exponential import economized, polynomial
 
-_TERMS = {4: 22, 8: 42}
+_LITTLE = 2.0**-29  # of the series, in float32
 
 
 class Root(NamedTuple):
@@ -25,17 +26,28 @@ class Root(NamedTuple):
     series: tuple[float, ...]
 
 
+def _series(root: Root, dtype: np.dtype) -> Sequence[float]:
+    """The series, in float32 in no more terms than count there."""
+    if dtype != np.float32:
+        return root.series
+    sizes = np.abs(chebyshev.poly2cheb(root.series * root.radius ** np.arange(len(root.series))))
+    terms = int(np.count_nonzero(np.cumsum(sizes[::-1]) > _LITTLE * sizes[0]))
+    return economized(root.series, root.radius, terms)
+
+
 def near_root(root: Root) -> Callable[[Callable[[Array], Array]], Callable[[Array], Array]]:
     """Decorator: takes the series within the radius of a root."""
 
     def decorate(f: Callable[[Array], Array]) -> Callable[[Array], Array]:
+        series = {dtype: _series(root, dtype) for dtype in map(np.dtype, (np.float32, np.float64))}
+
         def mended(x: Array) -> Array:
             lead = float(np.asarray(root.high, x.dtype))
             distance = x - lead
             near = jnp.abs(distance) < root.radius
             # The choice stands between two constants, which XLA would add up, and lose the second.
             d = jnp.where(near, distance, 0) - (root.high - lead + root.low)
-            return jnp.where(near, d * polynomial(d, root.series[: _TERMS[x.dtype.itemsize]]), f(x))
+            return jnp.where(near, d * polynomial(d, series[x.dtype]), f(x))
 
         return mended
 
@@ -44,7 +56,20 @@ def near_root(root: Root) -> Callable[[Callable[[Array], Array]], Callable[[Arra
 
 # fmt: off
 ROOTS = {
-    ("smish", 1): Root(-1.3945193019245041, 4.458392154467205e-17, 0.6, (
+    ("mish", 1): Root(-1.1924312145154952, -4.8484829848031044e-17, 1.1, (
+        0.2669479140495345, 0.20473126408010586, 0.04190782104360987, -0.020271822716684245, -0.01582112656173338,
+        -0.0033606849270232685, 0.0010924055409445854, 0.0009898181021289196, 0.00025412936386191073,
+        -4.1961496031696126e-05, -5.582891567360688e-05, -1.72992708103044e-05, 9.427361327376651e-07,
+        2.9088199364912223e-06, 1.071676702702074e-06, 2.6879417855557728e-08, -1.4117255919499382e-07,
+        -6.174424363104907e-08, -5.460186173028381e-09, 6.3895954615089855e-09, 3.3604012383661332e-09,
+        4.817646300218697e-10, -2.6751871594311224e-10, -1.7442209713382678e-10, -3.3904729895707114e-11,
+        1.0101727316036154e-11, 8.681382594457511e-12, 2.124385967466607e-12, -3.20344479568135e-13,
+        -4.153673469447499e-13, -1.2348725029307754e-13, 6.337359322280651e-15, 1.9103418630556258e-14,
+        6.79383226720695e-15, 1.6183924412509285e-16, -8.421603581894615e-16, -3.577018575431464e-16,
+        -3.059285498528877e-17, 3.534620906867835e-17, 1.8140677609631626e-17, 2.535993308788154e-18,
+        -1.3931390485019807e-18,
+    )),
+    ("smish", 1): Root(-1.3945193019245041, 4.458392154467205e-17, 1.1, (
         0.18142037851321216, 0.10463359271556366, -0.0016443798687677564, -0.01756155287302144,
         -0.003749628182661696, 0.0017076957571241337, 0.0009030278924426163, -3.182394872928673e-05,
         -0.0001275733878455648, -2.4233688818603772e-05, 1.1185243738365866e-05, 5.624445945010533e-06,
@@ -57,7 +82,7 @@ ROOTS = {
         2.4048399449727474e-17, 8.223739942574309e-19, -2.688253706365056e-18, -6.826211170439289e-19,
         1.713500729305124e-19, 1.1831559286177618e-19,
     )),
-    ("logish", 1): Root(-1.3724541370256922, 7.791774027651745e-17, 0.6, (
+    ("logish", 1): Root(-1.3724541370256922, 7.791774027651745e-17, 1.1, (
         0.18341467184783952, 0.1086792851437427, 0.0031532229721794197, -0.014993584924528795,
         -0.0036799106328445352, 0.0010926871777721774, 0.0006480649192691449, 2.6202415640500867e-06,
         -6.977769910677737e-05, -1.3134751301047094e-05, 4.806711643517166e-06, 2.171439813856842e-06,

@@ -41,18 +41,18 @@ def _serf_left(x: Array, t: Array) -> Parts:
     gate = excess + tail + excess * tail
     gate_slope = (expm1(-y * y) - t) / (1 + t)
     slope = (x + 1) + (gate + x * gate_slope)
-    curvature = (1 + gate_slope) * (2 + x * (1 - 2 * t * y) / (1 + t))
+    curvature = (1 + gate_slope) * ((2 + x) + 2 * t * (1 - x * y)) / (1 + t)
     c = _TWO_OVER_SQRT_PI
     return c * (1 + gate), c * slope, c * curvature
 
 
-def _serf_right(x: Array) -> tuple[Array, Array, Array, Exponential]:
+def _serf_right(x: Array) -> tuple[Array, Array, Double, Exponential]:
     """Input, t = exp(-x), softplus and exp(-softplus^2), for x > 0."""
     c = jnp.clip(x, 0, 100)
     t = shifted_exp(-c).value
     s = two_sum(c, log1p_unit(t))
     square = product(s, s)
-    return c, t, s.high, shifted_exp(-square.high, -square.low)
+    return c, t, s, shifted_exp(-square.high, -square.low)
 
 
 _left_serf, _left_serf_slope, _left_serf_curvature = self_gated(
@@ -63,18 +63,22 @@ _left_serf, _left_serf_slope, _left_serf_curvature = self_gated(
 def _serf_curvature(x: Array) -> Array:
     c, t, s, e = _serf_right(x)
     r = 1 / (1 + t)
-    return jnp.where(x > 0, e.times(_TWO_OVER_SQRT_PI * r * (2 + c * r * (t - 2 * s))), _left_serf_curvature(x))
+    # 2 + c (t - 2 s) r, where 2 and -2 c s cancel.
+    p = product(Double(c, jnp.zeros_like(c)), s)
+    lead = two_sum(-2 * p.high, jnp.full_like(c, 2))
+    bend = lead.high + (lead.low - 2 * p.low + t * (2 + c))
+    return jnp.where(x > 0, e.times(_TWO_OVER_SQRT_PI * r * r * bend), _left_serf_curvature(x))
 
 
 @with_derivative(_serf_curvature)
 def _serf_slope(x: Array) -> Array:
     c, t, s, e = _serf_right(x)
-    return jnp.where(x > 0, erf(s) + e.times(_TWO_OVER_SQRT_PI * c / (1 + t)), _left_serf_slope(x))
+    return jnp.where(x > 0, erf(s.high) + e.times(_TWO_OVER_SQRT_PI * c / (1 + t)), _left_serf_slope(x))
 
 
 @with_derivative(_serf_slope)
 def _serf(x: Array) -> Array:
-    return jnp.where(x > 0, x * erf(_serf_right(x)[2]), _left_serf(x))
+    return jnp.where(x > 0, x * erf(_serf_right(x)[2].high), _left_serf(x))
 
 
 @elementwise
@@ -140,7 +144,7 @@ def _telu_slope(x: Array) -> Array:
 
 @with_derivative(_telu_slope)
 def _telu(x: Array) -> Array:
-    return jnp.where(x > 0, x * tanh(jnp.exp(jnp.clip(x, 0, 7))), _left_telu(x))
+    return jnp.where(x > -50, x * tanh(jnp.exp(jnp.clip(x, -50, 7))), _left_telu(x))
 
 
 @elementwise

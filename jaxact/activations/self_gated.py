@@ -22,7 +22,7 @@ def _mish_right(x: Array, t: Array) -> Parts:
     return (2 * t + 1) / d, slope / polynomial(t, [1, 4, 8, 8, 4]), t * bend / (d * d * d)
 
 
-_mish, _, _ = self_gated(_mish_left, _mish_right)
+_mish, _, _ = self_gated(_mish_left, _mish_right, near_root(ROOTS["mish", 1]))
 
 
 @elementwise
@@ -53,13 +53,21 @@ def mish(x: Array) -> Array:
 def _smish_left(x: Array, t: Array) -> Parts:
     d = (5 * t + 6) * t + 2
     bend = in_t(x, t, [16, 96, 216, 216, 80], [8, 24, -12, -72, -40])
-    return (3 * t + 2) / d, in_t(x, t, [4, 18, 28, 15], [4, 12, 8, 0]) / (d * d), bend / (d * d * d)
+    return (
+        (3 * t + 2) / d,
+        in_t(x, t, [4, 18, 28, 15], [4, 12, 8, 0]) / polynomial(t, [4, 24, 56, 60, 25]),
+        bend / (d * d * d),
+    )
 
 
 def _smish_right(x: Array, t: Array) -> Parts:
     d = (2 * t + 6) * t + 5
     bend = in_t(x, t, [80, 216, 216, 96, 16], [-40, -72, -12, 24, 8])
-    return (2 * t + 3) / d, in_t(x, t, [15, 28, 18, 4], [0, 8, 12, 4]) / (d * d), bend / (d * d * d)
+    return (
+        (2 * t + 3) / d,
+        in_t(x, t, [15, 28, 18, 4], [0, 8, 12, 4]) / polynomial(t, [25, 60, 56, 24, 4]),
+        bend / (d * d * d),
+    )
 
 
 _smish, _, _ = self_gated(_smish_left, _smish_right, near_root(ROOTS["smish", 1]))
