@@ -15,6 +15,7 @@ from jaxact.activations._exponential import (
     polynomial,
     sech2,
     shifted_exp,
+    softplus,
     tanh,
 )
 from jaxact.activations._gates import FAR, Parts, self_gated
@@ -43,7 +44,7 @@ def _serf_left(x: Array, t: Array) -> Parts:
     slope = (x + 1) + (gate + x * gate_slope)
     curvature = (1 + gate_slope) * ((2 + x) + 2 * t * (1 - x * y)) / (1 + t)
     c = _TWO_OVER_SQRT_PI
-    return c * (1 + gate), c * slope, c * curvature
+    return c + c * gate, c * slope, c * curvature
 
 
 def _serf_right(x: Array) -> tuple[Array, Array, Double, Exponential]:
@@ -78,7 +79,7 @@ def _serf_slope(x: Array) -> Array:
 
 @with_derivative(_serf_slope)
 def _serf(x: Array) -> Array:
-    return jnp.where(x > 0, x * erf(_serf_right(x)[2].high), _left_serf(x))
+    return jnp.where(x > -1, x * erf(softplus(x)), _left_serf(x))
 
 
 @elementwise

@@ -162,7 +162,7 @@ class _Phish:
         self.c, self.m, self.n, self.e = _normal_parts(x)
         self.right = x > 0
         u = fast_two_sum(jnp.maximum(self.c, 0), -self.e.times(jnp.abs(self.c) * self.m))
-        self.u, self.rest = u.high, self.e.times(self.n)
+        self.whole, self.u, self.rest = u, u.high, self.e.times(self.n)
         self.u_slope = jnp.where(self.right, 1 - self.rest, self.rest)
         self.s = shifted_exp(-2 * jnp.abs(u.high), jnp.where(self.right, -2 * u.low, 0))  # sech^2(u) over
         self.scale = 4 / (1 + self.s.value * (2 + self.s.value))
@@ -191,27 +191,33 @@ def _phish_slope(x: Array) -> Array:
     whole = two_sum(2 * k.high, density.high)
     rest = whole.low + (2 * k.low + density.low) + lacking - whole.high * (q.low / q.high)
     left = e.times(c * (whole.high + rest) / q.high)
-    return jnp.where(x > 0, _tanh(p.u) + p.s.times(p.scale * p.c * p.u_slope), left)
+    return jnp.where(x > 0, _tanh(p.whole) + p.s.times(p.scale * p.c * p.u_slope), left)
 
 
 @with_derivative(_phish_slope)
 def _phish(x: Array) -> Array:
     p = _Phish(x)
     gate = p.c * p.m
-    return jnp.where(x > 0, x * _tanh(p.u), p.e.times(p.c * (gate + gate * _tanh_excess(p.u))))
+    return jnp.where(x > 0, x * _tanh(p.whole), p.e.times(p.c * (gate + gate * _tanh_excess(p.u))))
 
 
-# Of tanh(u) / u - 1 in u^2, for u from the minimum of gelu, -0.17, to 0.2.
+# Of tanh(u) / u - 1 in u^2, for u from the minimum of gelu, -0.17.
 _TANH_EXCESS = [0, -1 / 3, 2 / 15, -17 / 315, 62 / 2835, -1382 / 155925, 21844 / 6081075, -929569 / 638512875]
 _TANH_EXCESS += [6404582 / 10854718875, -443861162 / 1856156927625]
 
 
+_NEAR = {4: 0.5, 8: 0.2}  # up to there the terms are enough
+
+
 def _tanh_excess(u: Array) -> Array:
-    return polynomial(jnp.square(jnp.clip(u, -0.2, 0.2)), _TANH_EXCESS)
+    return polynomial(jnp.square(jnp.clip(u, -0.2, _NEAR[u.dtype.itemsize])), _TANH_EXCESS)
 
 
-def _tanh(u: Array) -> Array:
-    return jnp.where(u < 0.2, u + u * _tanh_excess(u), tanh(u))
+def _tanh(u: Double) -> Array:
+    """Tanh of the gelu of a positive input."""
+    return jnp.where(
+        u.high < _NEAR[u.high.dtype.itemsize], u.high + (u.low + u.high * _tanh_excess(u.high)), tanh(u.high)
+    )
 
 
 @elementwise

@@ -150,9 +150,10 @@ def _arctan(x: Array) -> Array:
     w = z * z
     rest = z * w * polynomial(w, _ARCTAN[x.dtype.itemsize])
     quarter = constant(math.pi / 4, x, _REST_OF_QUARTER)
-    quarters = jnp.where(steep, 1, jnp.where(far, 2, 0)).astype(x.dtype)
+    zero = jnp.zeros_like(x)
+    quarters = jnp.where(steep, zero + 1, jnp.where(far, zero + 2, zero))
     lead = two_sum(quarters * quarter.high, jnp.where(far, -z, z))
-    return jnp.copysign(lead.high + (lead.low + (quarters * quarter.low + jnp.where(far, -rest, rest))), x)
+    return jnp.sign(x) * (lead.high + (lead.low + (quarters * quarter.low + jnp.where(far, -rest, rest))))
 
 
 @elementwise
