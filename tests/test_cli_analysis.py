@@ -260,6 +260,16 @@ def test_pictures_and_tables_are_refused_before_anything_is_computed(call, monke
         assert call(command, "tanh", "--out", "x.jpg")[0] == 2
 
 
+@pytest.mark.parametrize("arguments", [("saturate", "relu"), ("gain", "relu"), ("phase", "relu", "--points", "3")])
+def test_progress_is_for_terminals(arguments, call, monkeypatch):
+    assert "%|" not in call(*arguments)[2]
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stderr", terminal)
+    assert call(*arguments, "--json")[0] == 0
+    assert "%|" in terminal.getvalue()
+
+
 def test_a_table_is_whole_or_not_there(tmp_path):
     def rows():
         yield (1, None)
