@@ -219,6 +219,36 @@ def test_ends_at_other_thresholds(threshold):
     assert ulps(ends(saturation_regions(jaxact.tanh, threshold=1e-20).saturated), [-far, far], F32) <= 1
 
 
+@pytest.mark.parametrize(
+    ("steep", "at"), [(1.0, 1e4), (100.0, 12345.678), (1e4, 1.2345), (1e-3, -3e7), (1e9, 5.1)]
+)
+def test_steps_between_the_points_of_the_grid_are_found(steep, at):
+    """f has changed, so there was a slope."""
+    found = saturation_regions(lambda x: jaxact.tanh(steep * (x - at)), dtype=jnp.float64)
+    assert float(found.max_slope) == pytest.approx(steep, rel=1e-12)
+    assert float(found.argmax) == pytest.approx(at, abs=1e-5 / steep, rel=1e-15)
+    edges = np.array([at - math.acosh(10) / steep, at + math.acosh(10) / steep])
+    np.testing.assert_allclose(ends(found.saturated), edges, rtol=4e-16, atol=1e-15 / steep)
+
+
+def test_jumps_are_no_slopes():
+    fn = lambda x: jaxact.tanh(x) + jnp.sign(x - 1.2345) + jnp.floor(x / 100)  # noqa: E731
+    found = saturation_regions(fn, dtype=jnp.float64)
+    assert found.max_slope == 1
+    np.testing.assert_allclose(ends(found.saturated), [-math.acosh(10), math.acosh(10)], rtol=4e-16)
+
+
+def test_roots_at_the_ends_of_a_domain():
+    found = saturation_regions(lambda x: x - jnp.sin(2 * jnp.pi * x) / (2 * jnp.pi), domain=(-3, 3))
+    np.testing.assert_allclose(found.roots, np.arange(-3, 4), atol=1e-7)
+    assert found.around_root.all()
+    assert len(found.dead) == 5  # around the inner ones: 1 - cos; none at the ends, where it is a point
+    found = saturation_regions(jnp.square, domain=(0, 2))
+    assert (found.roots.tolist(), found.dead.size, found.around_root.tolist()) == ([0], 0, [True])
+    assert saturation_regions(jaxact.relu, domain=(-1, 2)).roots.size == 0
+    assert saturation_regions(jaxact.tanh, domain=(-400, 400)).roots.size == 0
+
+
 def test_ends_in_float64_are_as_right_as_the_slope():
     edge = [float(end) for end in EDGES["tanh"]]
     cancelling, ours = (

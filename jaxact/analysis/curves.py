@@ -10,6 +10,7 @@ from jaxact.analysis.brackets import Sample
 from jaxact.errors import InputError, shown
 
 _MANY = 1000
+_PARTS, _CUTS, _JUMPS = 64, 12, 100  # 12 cuts into 64 parts go from any width to neighbouring numbers
 _NOISE = 1e-12  # of the largest slope: below, the signs of f' and f'' may be an accident of rounding
 
 
@@ -53,6 +54,7 @@ def true_curve(fn: Callable, dtype: np.dtype, low: float, high: float) -> Curve:
     sample = _sampler(fn, dtype)
     x = brackets.grid(low, high)
     values = sample(x)
+    x, values = _with_hidden_parts(sample, x, values)
     _check(x, values, low, high)
     x, slope = _refine(sample, x, values)
     top = float(np.abs(slope).max())
@@ -111,6 +113,27 @@ def _check(x: np.ndarray, values: np.ndarray, low: float, high: float) -> None:
 
 def _end(x: np.ndarray, i: int, end: float) -> str:
     return f"{end if i in (0, x.size - 1) else x[i]:.6g}"
+
+
+def _with_hidden_parts(sample: Sample, x: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Adds numbers where f does not change as its slopes say: there is more between them."""
+    parts = np.arange(1, _PARTS) / _PARTS
+    for _ in range(_CUTS):
+        (f, slope), width = values[:2], np.diff(x)
+        with np.errstate(over="ignore", invalid="ignore"):
+            missed = np.abs(np.diff(f) - width * (slope[1:] / 2 + slope[:-1] / 2))
+            least = 0.05 * np.abs(slope).max() * width + 1e-6 * (np.abs(f[1:]) + np.abs(f[:-1]))
+        hidden = np.flatnonzero((missed > least) & np.isfinite(missed))
+        # Where f jumps there is no slope to be found; a function may do so everywhere (floor).
+        if not 0 < hidden.size <= _JUMPS:
+            break
+        new = np.setdiff1d(x[hidden, None] + width[hidden, None] * parts, x)
+        if not new.size:
+            break
+        x, values = np.concatenate([x, new]), np.concatenate([values, sample(new)], axis=1)
+        order = np.argsort(x)
+        x, values = x[order], values[:, order]
+    return x, values
 
 
 def _refine(sample: Sample, x: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -180,9 +203,15 @@ def _flats(curve: Curve) -> np.ndarray:
 
 
 def _roots(curve: Curve) -> np.ndarray:
-    """Isolated roots: where f' changes sign without a jump, or touches 0."""
+    """Isolated roots: where f' changes sign without a jump, or touches 0, or is 0 at an end of the domain."""
     x, slope, top = curve.x, curve.slope, curve.max_slope
     clear = np.flatnonzero(np.abs(slope) > _NOISE * top)
+    ends, last = (
+        x[[0, -1]],
+        x[[clear[0] - 1, min(clear[-1] + 1, x.size - 1)]],
+    )  # where f' is nearly 0 from an end on
+    near = (np.abs(slope[[0, -1]]) <= _NOISE * top) & (np.abs(ends) < brackets.FAR)
+    lone = ends[near & _narrow(np.minimum(ends, last), np.maximum(ends, last))]
     a, b = clear[:-1], clear[1:]
     crossing = slope[a] * slope[b] < 0
     few = _narrow(x[np.minimum(a + 1, x.size - 1)], x[b - 1])  # of the numbers between, where f' is nearly 0
@@ -190,9 +219,9 @@ def _roots(curve: Curve) -> np.ndarray:
     a, b, crossing = a[looked], b[looked], crossing[looked]
     _few(a)
     order = np.where(crossing, 1, 2)  # f'' changes its sign where f' only touches 0
-    ends = curve.sample(np.concatenate([x[a], x[b]]))
-    at_a = np.sign(np.where(crossing, ends[1, : a.size], ends[2, : a.size]))
-    at_b = np.sign(np.where(crossing, ends[1, a.size :], ends[2, a.size :]))
+    beside = curve.sample(np.concatenate([x[a], x[b]]))
+    at_a = np.sign(np.where(crossing, beside[1, : a.size], beside[2, : a.size]))
+    at_b = np.sign(np.where(crossing, beside[1, a.size :], beside[2, a.size :]))
 
     def holding(sign: np.ndarray) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
         return lambda x, which: curve.sample(x)[order[which], np.arange(x.size)] * sign[which] > 0
@@ -204,4 +233,5 @@ def _roots(curve: Curve) -> np.ndarray:
     apart = np.abs(brackets.to_keys(right) - brackets.to_keys(left)) > 1
     here, there = np.abs(curve.sample(left)[1]), np.abs(curve.sample(right)[1])
     nearer = np.where(here <= there, left, right)
-    return np.where(apart, middle, nearer)[np.minimum(here, there) < 1e-6 * top]
+    inner = np.where(apart, middle, nearer)[np.minimum(here, there) < 1e-6 * top]
+    return np.unique(np.concatenate([inner, lone]))

@@ -79,8 +79,9 @@ def saturation_regions(
 
     Ends are bracketed on a grid over all binades, which is refined where f' bends or jumps, and bisected on the
     numbers of the format: float64 for what is true, ``dtype`` for what is computed. In 16-bit formats every number
-    is looked at. Intervals and dips narrower than the grid (1/128 within [-64, 64], 1/128 of a binade elsewhere,
-    and 1/16384 of a finite domain) may be missed.
+    is looked at. Where f changes otherwise than its slopes on the grid say, the grid is refined until they do: a
+    step is found however steep it is, and wherever. Intervals and dips narrower than the grid (1/128 within [-64,
+    64], 1/128 of a binade elsewhere, and 1/16384 of a finite domain) that leave f as it was may be missed.
 
     A constant has a largest slope of 0: then the whole domain is both saturated and dead. In float64 nothing more
     accurate is at hand: there a dead interval counts as mathematical if f' jumps to 0 or reaches it like a power,
