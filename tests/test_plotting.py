@@ -353,8 +353,9 @@ def test_depth_figure():
     fits(figure)
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
     assert labels == ["a", "b", "measured", "predicted", "lowest to highest"]
-    figure = plotting.depth_figure({"a": (theory, theory)})
-    assert "lowest to highest" not in [text.get_text() for text in figure.legends[0].get_texts()]
+    for one in (theory, theory[None]):  # a single network has no band
+        figure = plotting.depth_figure({"a": (one, theory)})
+        assert "lowest to highest" not in [text.get_text() for text in figure.legends[0].get_texts()]
 
 
 # --- all -----------------------------------------------------------------------------------------------------

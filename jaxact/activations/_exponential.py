@@ -206,12 +206,6 @@ def tanh(x: Array) -> Array:
     return jnp.where(x > 0, -m, m) / (2 + m)
 
 
-def _sigmoid_parts(x: Array) -> tuple[Array, Array]:
-    """``exp(-|x|)`` and the sigmoid."""
-    t = decay(x)
-    return t, jnp.where(x > 0, 1, t) / (1 + t)
-
-
 def _sigmoid_curvature(x: Array) -> Array:
     return sigmoid_slope(x) * tanh(-x / 2)
 
@@ -219,14 +213,15 @@ def _sigmoid_curvature(x: Array) -> Array:
 @with_derivative(_sigmoid_curvature)
 def sigmoid_slope(x: Array) -> Array:
     r""":math:`\sigma(x)\,\sigma(-x)`, the derivative of the sigmoid, without ``1 - sigmoid(x)``."""
-    t, _ = _sigmoid_parts(x)
+    t = decay(x)
     return t / (1 + t * (2 + t))
 
 
 @with_derivative(sigmoid_slope)
 def sigmoid(x: Array) -> Array:
     r""":math:`\sigma(x) = 1/(1+e^{-x})`; its derivative shares its exponential."""
-    return _sigmoid_parts(x)[1]
+    t = decay(x)
+    return jnp.where(x > 0, 1, t) / (1 + t)
 
 
 ATANH = {size: [1 / (2 * n + 1) / 4**n for n in range(1, terms)] for size, terms in ((4, 8), (8, 17))}

@@ -48,7 +48,7 @@ def _serf_left(x: Array, t: Array) -> Parts:
 
 
 def _serf_right(x: Array) -> tuple[Array, Array, Double, Exponential]:
-    """Input, t = exp(-x), softplus and exp(-softplus^2), for x > 0."""
+    """Input, t = exp(-x), softplus in two words and exp(-softplus^2), for x > 0."""
     c = jnp.clip(x, 0, 100)
     t = shifted_exp(-c).value
     s = two_sum(c, log1p_unit(t))

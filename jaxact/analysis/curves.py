@@ -206,10 +206,8 @@ def _roots(curve: Curve) -> np.ndarray:
     """Isolated roots: where f' changes sign without a jump, or touches 0, or is 0 at an end of the domain."""
     x, slope, top = curve.x, curve.slope, curve.max_slope
     clear = np.flatnonzero(np.abs(slope) > _NOISE * top)
-    ends, last = (
-        x[[0, -1]],
-        x[[clear[0] - 1, min(clear[-1] + 1, x.size - 1)]],
-    )  # where f' is nearly 0 from an end on
+    ends = x[[0, -1]]
+    last = x[[max(clear[0] - 1, 0), min(clear[-1] + 1, x.size - 1)]]  # as far as f' is nearly 0 from an end on
     near = (np.abs(slope[[0, -1]]) <= _NOISE * top) & (np.abs(ends) < brackets.FAR)
     lone = ends[near & _narrow(np.minimum(ends, last), np.maximum(ends, last))]
     a, b = clear[:-1], clear[1:]
