@@ -1,7 +1,5 @@
 """What the commands print with."""
 
-import csv
-import io
 import json
 import math
 import os
@@ -14,7 +12,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from jaxact.atomic import replacing
+from jaxact.atomic import write_csv as write_csv
 from jaxact.errors import InputError
 
 
@@ -47,22 +45,6 @@ def print_json(value: Any) -> None:
         return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
     print(json.dumps(plain(value)), flush=True)
-
-
-def write_csv(path: str | Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Path:
-    """Writes a table in one step, as RFC 4180 has it; cells that are None stay empty.
-
-    Raises:
-      OSError: if the file cannot be written.
-    """
-    path, text = Path(path), io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(columns)
-    writer.writerows(rows)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as file:
-        file.write(text.getvalue().encode())
-    return path
 
 
 def check_files(*, out: str | None = None, csv: str | None = None) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
 import optax
+from jax.typing import ArrayLike
 
 from jaxact.catalog import get, serialize
 from jaxact.errors import InputError, shown
@@ -125,13 +126,20 @@ def make_schedule(config: TrainConfig, steps: int) -> optax.Schedule:
     return schedules[config.schedule]()
 
 
-def make_optimizer(config: TrainConfig, steps: int) -> optax.GradientTransformation:
+def make_optimizer(
+    config: TrainConfig, steps: int, *, learning_rate: ArrayLike | None = None
+) -> optax.GradientTransformation:
     """The optimizer of a run of ``steps`` steps.
 
     Args:
       config: options of the run.
       steps: number of steps in the whole run, which schedules need.
+      learning_rate: in place of that of the options, and may be traced: every schedule is proportional to it.
     """
+    schedule = make_schedule(config, steps)
+    if learning_rate is not None:
+        shape = make_schedule(dataclasses.replace(config, learning_rate=1.0), steps)
+        schedule = lambda step: learning_rate * shape(step)  # noqa: E731
     factory = getattr(optax, config.optimizer)
     known = inspect.signature(factory).parameters
     options: dict[str, float] = {}
@@ -141,7 +149,7 @@ def make_optimizer(config: TrainConfig, steps: int) -> optax.GradientTransformat
         options["momentum"] = config.momentum
     if config.weight_decay is not None and "weight_decay" in known:
         options["weight_decay"] = config.weight_decay
-    optimizer = factory(make_schedule(config, steps), **options)
+    optimizer = factory(schedule, **options)
     if config.weight_decay and "weight_decay" not in known:
         return optax.chain(optax.add_decayed_weights(config.weight_decay), optimizer)
     return optimizer

@@ -32,6 +32,39 @@ def versions() -> dict[str, str]:
     return {name: importlib.metadata.version(name) for name in PACKAGES}
 
 
+def surroundings() -> dict[str, Any]:
+    """Versions and device, for the record."""
+    device = jax.devices()[0]
+    return {
+        "versions": versions(),
+        "device": {"platform": device.platform, "kind": device.device_kind, "count": jax.device_count()},
+    }
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Makes the folder, and keeps other processes from training in it.
+
+    Raises:
+      InputError: if another process does so now.
+      OSError: if it cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("a") as file:
+        if fcntl is not None:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # it ends with the process, however that ends
+            except BlockingIOError:
+                raise InputError(f"another process is training in {folder}; wait for it or stop it") from None
+        yield
+
+
+def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Writes a file of one JSON object a line anew, in one step."""
+    with replacing(path) as file:
+        file.writelines(json.dumps(row).encode() + b"\n" for row in rows)
+
+
 @dataclasses.dataclass(frozen=True)
 class Run:
     """A run folder.
@@ -62,24 +95,9 @@ class Run:
         """File with one JSON object an epoch."""
         return self.folder / "metrics.jsonl"
 
-    @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
-        """Makes the folder, and keeps other processes from training in it.
-
-        Raises:
-          InputError: if another process does so now.
-          OSError: if it cannot be written.
-        """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / "lock").open("a") as file:
-            if fcntl is not None:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # it ends with the process, however that ends
-                except BlockingIOError:
-                    raise InputError(
-                        f"another process is training in {self.folder}; wait for it or stop it"
-                    ) from None
-            yield
+    def locked(self) -> contextlib.AbstractContextManager[None]:
+        """`locked` of the folder."""
+        return locked(self.folder)
 
     def create(self) -> None:
         """Writes config.json into the folder, which `locked` made.
@@ -97,7 +115,6 @@ class Run:
 
     def write_config(self) -> None:
         """Writes config.json: options, data, versions and device."""
-        device = jax.devices()[0]
         record = {
             "options": self.config.to_dict(),
             "data": {
@@ -106,16 +123,14 @@ class Run:
                 "shift": self.shift,
                 "scale": self.scale,
             },
-            "versions": versions(),
-            "device": {"platform": device.platform, "kind": device.device_kind, "count": jax.device_count()},
+            **surroundings(),
         }
         with replacing(self.folder / "config.json") as file:
             file.write(json.dumps(record, indent=2).encode() + b"\n")
 
     def write_metrics(self, history: list[dict[str, float]]) -> None:
         """Writes metrics.jsonl anew."""
-        with replacing(self.metrics) as file:
-            file.writelines(json.dumps(row).encode() + b"\n" for row in history)
+        write_rows(self.metrics, history)
 
     def draw_curves(self, history: list[dict[str, float]]) -> None:
         """Draws curves.png, if matplotlib is there and an epoch is done."""
@@ -136,9 +151,9 @@ def pixel_scaling(config: TrainConfig, dataset: Dataset) -> tuple[tuple, tuple]:
     return (0.0,) * 3, (1 / 255 if config.pixels == "unit" else 1.0,) * 3
 
 
-def claim_folder(config: TrainConfig, root: str | Path = "runs") -> Path:
-    """Makes a new folder named after the data set and the activation, and a number."""
-    activation = re.sub(r"[^\w.]+", "-", str(config.to_dict()["activation"])).strip("-")
+def claim_folder(config: TrainConfig, root: str | Path = "runs", *, what: str | None = None) -> Path:
+    """Makes a new folder named after the data set, what is trained (by default the activation) and a number."""
+    activation = re.sub(r"[^\w.]+", "-", what or str(config.to_dict()["activation"])).strip("-")
     dataset = re.sub(r"[^\w.]+", "-", config.dataset)
     number = 1
     while True:

@@ -1,5 +1,6 @@
 """The pure training step, and the programs made of it: a stretch of an epoch, and an evaluation."""
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -10,6 +11,7 @@ from flax import nnx
 from jax import Array, lax
 
 EVALUATION_BATCH = 500
+Optimizer = optax.GradientTransformation
 
 
 class TrainState(NamedTuple):
@@ -46,6 +48,20 @@ class Pixels(NamedTuple):
         return (images.astype(jnp.float32) - shift) * scale
 
 
+class Functions(NamedTuple):
+    """The pure functions of one network, to be compiled as they are or over many networks.
+
+    Attributes:
+      order: state to the order of the images of its epoch, int32 [steps * batch].
+      advance: (optimizer, state, images, labels, order, steps) to the state so many steps later.
+      evaluate: (params, images, labels) to the loss, float32, and the class found, int32, of each image.
+    """
+
+    order: Callable[[TrainState], Array]
+    advance: Callable[..., TrainState]
+    evaluate: Callable[[Any, Array, Array], tuple[Array, Array]]
+
+
 class Programs(NamedTuple):
     """The compiled programs of a run.
 
@@ -60,7 +76,7 @@ class Programs(NamedTuple):
     evaluate: Callable[[Any, Array, Array], tuple[Array, Array]]
 
 
-def initial_state(params: Any, optimizer: optax.GradientTransformation, key: Array) -> TrainState:
+def initial_state(params: Any, optimizer: Optimizer, key: Array) -> TrainState:
     """The state before the first step."""
     counts = jnp.array([0, 0, -1], jnp.int32)  # each taken apart is a buffer of its own, as donation needs
     return TrainState(
@@ -105,22 +121,20 @@ def in_batches(f: Callable[..., Any], *arrays: Array) -> Any:
     return jax.tree.map(lambda *ys: jnp.concatenate(ys), *parts)
 
 
-def make_programs(
+def make_functions(
     graphdef: nnx.GraphDef,
-    optimizer: optax.GradientTransformation,
     pixels: Pixels,
     *,
     images: int,
     batch_size: int,
     augment: Callable[[Array, Array], Array] | None = None,
-) -> Programs:
-    """The programs of a run.
+) -> Functions:
+    """The pure functions of a network.
 
     Every image is seen once an epoch: the last batch is filled up with images of weight 0.
 
     Args:
       graphdef: the model without its parameters.
-      optimizer: the Optax optimizer.
       pixels: how pixels become inputs.
       images: number of training images.
       batch_size: images in a step.
@@ -134,7 +148,7 @@ def make_programs(
         targets = jax.nn.one_hot(labels, logits.shape[-1], dtype=jnp.float32)
         return optax.softmax_cross_entropy(logits, targets), logits.argmax(-1).astype(jnp.int32)
 
-    def step(state: TrainState, data: Array, labels: Array, order: Array) -> TrainState:
+    def step(optimizer: Optimizer, state: TrainState, data: Array, labels: Array, order: Array) -> TrainState:
         start = state.step % steps * batch_size
         index = lax.dynamic_slice(order, (start,), (batch_size,))
         weight = (start + jnp.arange(batch_size) < images).astype(jnp.float32)
@@ -166,10 +180,26 @@ def make_programs(
         key = jax.random.fold_in(order_key, state.step // steps)
         return jnp.pad(jax.random.permutation(key, images), (0, steps * batch_size - images))
 
-    def advance(state: TrainState, data: Array, labels: Array, order: Array, count: Array) -> TrainState:
-        return lax.fori_loop(0, count, lambda _, state: step(state, data, labels, order), state)
+    def advance(
+        optimizer: Optimizer, state: TrainState, data: Array, labels: Array, order: Array, count: Array
+    ) -> TrainState:
+        return lax.fori_loop(0, count, lambda _, state: step(optimizer, state, data, labels, order), state)
 
     def evaluate(params: Any, data: Array, labels: Array) -> tuple[Array, Array]:
         return in_batches(lambda batch, labels: losses(params, batch, labels), data, labels)
 
-    return Programs(jax.jit(order), jax.jit(advance, donate_argnums=0), jax.jit(evaluate))
+    return Functions(order, advance, evaluate)
+
+
+def make_programs(graphdef: nnx.GraphDef, optimizer: Optimizer, pixels: Pixels, **options: Any) -> Programs:
+    """The programs of a run: `make_functions`, compiled.
+
+    Args:
+      graphdef: the model without its parameters.
+      optimizer: the Optax optimizer.
+      pixels: how pixels become inputs.
+      options: images, batch_size and augment of `make_functions`.
+    """
+    pure = make_functions(graphdef, pixels, **options)
+    advance = jax.jit(functools.partial(pure.advance, optimizer), donate_argnums=0)
+    return Programs(jax.jit(pure.order), advance, jax.jit(pure.evaluate))
