@@ -11,7 +11,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 import jaxact
 from jaxact import InputError, LeNet5
 from jaxact.training import layer_table
-from jaxact.training.convolution import conv_tiles, max_pool_tiles, untile
+from jaxact.training.convolution import convolve, max_of_corners, tile_side
 
 COUNTS = {"conv1": 456, "conv2": 2_416, "conv3": 48_120, "dense1": 645_204, "dense2": 850}
 
@@ -103,7 +103,7 @@ def reference(model, x, activation):
     return x @ np.float64(model.dense2.kernel[...]) + np.float64(model.dense2.bias[...])
 
 
-@pytest.mark.parametrize("formulation", ["plain", "tiled"])
+@pytest.mark.parametrize("formulation", ["plain", "spectral"])
 def test_logits_are_those_of_a_reference(formulation):
     model = LeNet5("tanh", formulation=formulation, rngs=nnx.Rngs(0))
     for i, layer in enumerate((model.conv1, model.conv2, model.conv3, model.dense1, model.dense2)):
@@ -151,11 +151,11 @@ def test_formulations_agree(activation):
         )(params, x)
         return jax.tree.leaves((logits, grads))
 
-    for plain, tiled in zip(value_and_gradients("plain"), value_and_gradients("tiled"), strict=True):
-        np.testing.assert_allclose(tiled, plain, rtol=1e-4, atol=1e-5 * max(1e-3, np.abs(plain).max()))
+    for plain, spectral in zip(value_and_gradients("plain"), value_and_gradients("spectral"), strict=True):
+        np.testing.assert_allclose(spectral, plain, rtol=1e-4, atol=1e-5 * max(1e-3, np.abs(plain).max()))
 
 
-@pytest.mark.parametrize("formulation", ["plain", "tiled"])
+@pytest.mark.parametrize("formulation", ["plain", "spectral"])
 def test_bfloat16_computes_with_float32_parameters(formulation):
     model = LeNet5("gelu", formulation=formulation, dtype=jnp.bfloat16, rngs=nnx.Rngs(0))
     exact = LeNet5("gelu", formulation=formulation, rngs=nnx.Rngs(0))
@@ -166,43 +166,61 @@ def test_bfloat16_computes_with_float32_parameters(formulation):
     assert 0 < np.abs(np.float32(logits) - expected).max() < 0.03 * np.abs(expected).max()
 
 
-CONVOLUTIONS = [  # kernel, tile, channels, features, height, width
-    (1, 1, 2, 3, 4, 6),
-    (3, 1, 1, 1, 5, 7),
-    (3, 2, 3, 4, 6, 10),
-    (5, 1, 2, 5, 3, 8),
-    (5, 2, 6, 4, 8, 4),
-    (5, 4, 3, 6, 16, 8),
-    (7, 2, 1, 2, 2, 6),
-    (7, 3, 2, 2, 9, 3),
-]
+CONVOLUTIONS = {  # kernel, channels, features, height, width, strides: side of the tiles
+    ((1, 1), 2, 3, 4, 4, (1, 1)): 4,
+    ((3, 3), 1, 1, 10, 10, (1, 1)): 10,
+    ((3, 3), 3, 4, 8, 24, (1, 1)): 8,
+    ((5, 5), 16, 4, 8, 8, (1, 1)): 8,
+    ((5, 5), 6, 4, 16, 16, (1, 1)): 16,
+    ((5, 5), 3, 6, 32, 32, (1, 1)): 8,
+    ((5, 5), 1, 2, 2, 2, (1, 1)): 2,  # smaller than the kernel
+    ((7, 7), 2, 3, 24, 16, (1, 1)): 8,
+    ((11, 11), 1, 2, 16, 24, (1, 1)): 8,  # a halo of more than half a tile
+    ((3, 3), 2, 3, 9, 9, (1, 1)): None,
+    ((3, 3), 2, 3, 20, 24, (1, 1)): None,
+    ((4, 4), 2, 3, 8, 8, (1, 1)): None,
+    ((5, 3), 2, 3, 8, 8, (1, 1)): None,
+    ((5, 5), 2, 3, 16, 16, (2, 2)): None,
+    ((3, 3), 2, 3, 16, 24, (2, 1)): None,
+}
 
 
 @pytest.mark.parametrize("case", CONVOLUTIONS, ids=str)
-def test_tiles_are_the_convolution(case):
-    k, tile, channels, features, height, width = case
-    x, kernel = normal(2, height, width, channels), normal(k, k, channels, features, seed=1)
-    expected = lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
-    tiles = jax.jit(conv_tiles, static_argnames="tile")(x, kernel, tile=tile)
-    assert tiles.shape == (2, height // tile, width // tile, tile, tile, features)
-    np.testing.assert_allclose(untile(tiles), expected, atol=1e-4)
-    if tile % 2 == 0:
-        np.testing.assert_array_equal(max_pool_tiles(tiles), nnx.max_pool(untile(tiles), (2, 2), (2, 2)))
+def test_convolution_is_that_of_xla(case):
+    shape, channels, features, height, width, strides = case
+    x, kernel = normal(2, height, width, channels), normal(*shape, channels, features, seed=1)
+    assert tile_side(height, width, kernel.shape, strides) == CONVOLUTIONS[case]
+
+    def plain(x, kernel):
+        return lax.conv_general_dilated(x, kernel, strides, "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+
+    def ours(x, kernel, **options):
+        y = convolve(x.transpose(1, 2, 3, 0), kernel, strides=strides, **options)
+        return y.transpose(3, 0, 1, 2)
+
+    expected, transpose = jax.vjp(plain, x, kernel)
+    cotangent = normal(*expected.shape, seed=2)
+    y, ours_transpose = jax.vjp(jax.jit(ours), x, kernel)
+    for got, due in zip((y, *ours_transpose(cotangent)), (expected, *transpose(cotangent)), strict=True):
+        np.testing.assert_allclose(got, due, atol=2e-6 * np.abs(due).max())
+
+    pooled = ours(x, kernel, finish=max_of_corners, corners=True)
+    np.testing.assert_allclose(pooled, nnx.max_pool(y, (2, 2), (2, 2)), atol=2e-6 * np.abs(y).max())
 
 
-@pytest.mark.parametrize(
-    ("shape", "kernel", "tile"),
-    [
-        ((1, 8, 6, 2), (5, 5, 2, 3), 4),
-        ((1, 6, 8, 2), (5, 5, 2, 3), 4),
-        ((1, 8, 8, 2), (4, 4, 2, 3), 2),
-        ((1, 8, 8, 2), (5, 3, 2, 3), 2),
-        ((1, 8, 8, 2), (5, 5, 3, 3), 2),
-    ],
-)
-def test_shapes_that_do_not_fit_tiles(shape, kernel, tile):
-    with pytest.raises(ValueError, match=f"no tiles of side {tile} for images"):
-        conv_tiles(jnp.zeros(shape), jnp.zeros(kernel), tile=tile)
+def test_transforms_keep_float64():
+    with jax.enable_x64(True):
+        x, kernel = (np.random.default_rng(0).normal(size=shape) for shape in ((16, 16, 2, 3), (5, 5, 2, 4)))
+        expected = lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=("HWCN", "HWIO", "HWCN"))
+        np.testing.assert_allclose(convolve(jnp.asarray(x), jnp.asarray(kernel)), expected, atol=1e-13)
+
+
+def test_equal_corners_give_the_gradient_to_the_first():
+    y = jnp.asarray([[1.0, 0, 2, 5], [1, 3, 2, 5], [1, 3, 2, 6], [0, 3, 2, 6]])
+    grad = jax.grad(lambda y: max_of_corners(y).sum())(y)
+    np.testing.assert_array_equal(grad, [[1, 0, 1, 0], [0, 1, 0, 0], [0, 0, 0, 1], [0, 0, 0, 0]])
+    _, tangent = jax.jvp(max_of_corners, (y,), (jnp.arange(16.0).reshape(4, 4),))
+    np.testing.assert_array_equal(tangent, [0, 5, 2, 11])
 
 
 # --- mistakes ---------------------------------------------------------------------------------------------
@@ -217,7 +235,10 @@ def test_images_of_another_shape(model, shape):
 
 @pytest.mark.parametrize(
     ("options", "words"),
-    [({"activation": "rleu"}, "did you mean relu"), ({"formulation": "tile"}, "'plain' or 'tiled', got 'tile'")],
+    [
+        ({"activation": "rleu"}, "did you mean relu"),
+        ({"formulation": "tile"}, "'plain' or 'spectral', got 'tile'"),
+    ],
 )
 def test_options_that_are_unknown(options, words):
     with pytest.raises(InputError, match=words):

@@ -59,7 +59,7 @@ def test_every_image_is_in_one_batch_of_an_epoch(images, batch):
 
 def test_two_epochs_are_those_of_a_plain_loop(data):
     """Also of the metrics: means over images, while the parameters change, the smaller last batch included."""
-    config = dataclasses.replace(TOY, activation="tanh", formulation="tiled")
+    config = dataclasses.replace(TOY, activation="tanh", formulation="spectral")
     result = fit(config, dataset=data)
     graphdef, params = nnx.split(LeNet5("tanh", formulation="plain", rngs=nnx.Rngs(0)), nnx.Param)
     programs, state = programs_of(config, data, params, graphdef)

@@ -63,7 +63,7 @@ class TrainConfig:
     pixels: Literal["raw", "unit", "standardized"] = "raw"
     augment: bool = False
     dtype: Literal["float32", "bfloat16"] = "float32"
-    formulation: Literal["auto", "plain", "tiled"] = "auto"
+    formulation: Literal["auto", "plain", "spectral"] = "auto"
     seed: int = 0
     out: str | Path | None = None
 

@@ -1,75 +1,187 @@
-"""Convolutions of few channels as wide matrix products, the fast form on a CPU.
+"""Convolutions by Fourier transforms that are written as matrix products: the fast form on a CPU.
 
-XLA's CPU backend runs the gradient of an ordinary convolution as a naive loop when it stands inside `lax.scan` or
-`lax.fori_loop`, and its max-pool gradient as a scatter. A matrix product has neither problem. So the output is cut
-into tiles of t x t pixels: one tile is one row of a product whose other side holds the kernel in t * t shifted
-copies. Max-pooling is then a maximum over columns. The mathematics is that of the convolution; the extra products
-are with zeros.
+XLA's CPU backend runs the gradient of an ordinary convolution as a naive loop when it stands inside `lax.scan`
+or `lax.fori_loop`, and its max-pool gradient as a scatter. A matrix product has neither problem, and by the
+convolution theorem three of them are a convolution: by the transform of the windows, frequency by frequency by
+that of the kernel, and by the inverse transform. The transforms are real matrices of fixed numbers, for windows
+of at most 16 x 16 pixels; larger images are cut into tiles whose windows overlap (overlap-save). The images of a
+batch are the innermost axis, so that every step around the products reads and writes long rows, and the outputs
+can come ordered by the corners of 2 x 2 squares, so that max-pooling is a maximum of four blocks.
+
+References:
+  Mathieu, Henaff and LeCun, "Fast training of convolutional networks through FFTs", 2014, arXiv:1312.5851.
+  Oppenheim and Schafer, "Discrete-time signal processing" (overlap-save).
 """
 
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
 import jax.numpy as jnp
-from jax import Array
+import numpy as np
+from jax import Array, lax
+
+TILE, WHOLE = 8, 16  # side of a tile, and of the largest image that is one tile
 
 
-def conv_tiles(x: Array, kernel: Array, *, tile: int) -> Array:
-    """Convolution with stride 1 and zero padding that keeps the size ("same"), its result in tiles.
+class _Transforms(NamedTuple):
+    """Discrete Fourier transforms as real matrices; B frequencies stand for all, for the others are conjugates.
+
+    Attributes:
+      windows: [2 B, window^2], real and imaginary part of a frequency one after the other.
+      kernel: real and imaginary part of the conjugate, each [B, k^2].
+      outputs: [tile^2, 2 B], the inverse at the pixels of a tile.
+    """
+
+    windows: np.ndarray
+    kernel: tuple[np.ndarray, np.ndarray]
+    outputs: np.ndarray
+
+
+@functools.cache
+def _transforms(k: int, tile: int, halo: int, corners: bool) -> _Transforms:
+    """The transforms for a kernel of side k and windows that reach ``halo`` pixels beyond a tile on each side."""
+    window, half = tile + 2 * halo, k // 2
+    period = tile + max(half, 2 * halo)  # where outputs wrap around, none of the tile is hit
+
+    def angles(side: int, first: int) -> np.ndarray:
+        pixels = np.indices((side, side)).reshape(2, -1) + first
+        return 2 * np.pi / period * (frequencies @ pixels)
+
+    u, v = np.indices((period, period)).reshape(2, -1)
+    conjugate = (-u % period) * period + -v % period
+    kept = np.arange(period**2) <= conjugate
+    frequencies = np.stack([u, v], axis=1)[kept]
+    share = np.where(conjugate == np.arange(period**2), 1, 2)[kept] / period**2
+    inputs, offsets, outputs = angles(window, -halo), angles(k, -half), angles(tile, 0)
+    if corners:
+        order = np.arange(tile**2).reshape(tile // 2, 2, tile // 2, 2).transpose(1, 3, 0, 2).ravel()
+        outputs = outputs[:, order]
+    back = np.stack([np.cos(outputs.T), -np.sin(outputs.T)], axis=2) * share[:, None]
+    return _Transforms(
+        np.stack([np.cos(inputs), -np.sin(inputs)], axis=1).reshape(-1, window**2),
+        (np.cos(offsets), np.sin(offsets)),
+        back.reshape(tile**2, -1),
+    )
+
+
+def tile_side(
+    height: int, width: int, kernel_shape: tuple[int, ...], strides: tuple[int, int] = (1, 1)
+) -> int | None:
+    """Side of the tiles of a convolution with padding "same", or None where only XLA's own will do.
 
     Args:
-      x: images, [n, height, width, channels]; height and width are multiples of ``tile``.
-      kernel: [k, k, channels, features] with k odd.
-      tile: side of a tile.
+      height: height of the images.
+      width: width of the images.
+      kernel_shape: [k, k, channels, features].
+      strides: strides of the convolution.
+    """
+    rows, columns = kernel_shape[:2]
+    if strides != (1, 1) or rows != columns or rows % 2 == 0:
+        return None
+    if height == width <= WHOLE and height % 2 == 0:
+        return height
+    return TILE if height % TILE == 0 == width % TILE else None
+
+
+def convolve(
+    x: Array,
+    kernel: Array,
+    finish: Callable[[Array], Array] = lambda y: y,
+    *,
+    strides: tuple[int, int] = (1, 1),
+    corners: bool = False,
+) -> Array:
+    """Convolution with padding "same", computed in float32 at least, and what follows it pixel by pixel.
+
+    It is computed by transforms where `tile_side` finds tiles, by XLA's own convolution where it does not.
+
+    Args:
+      x: images, [height, width, channels, n].
+      kernel: [rows, columns, channels, features].
+      finish: function of the outputs [pixels, features, m], or [4, pixels, features, m] with ``corners``, that
+        acts on each number alone, or joins the four corners into one.
+      strides: strides of the convolution.
+      corners: whether the outputs come as the four corners of each 2 x 2 square: at rows and columns that are both
+        even, even and odd, odd and even, both odd; height and width of the result are then half as large.
 
     Returns:
-      [n, height / tile, width / tile, tile, tile, features].
+      [height, width, features, n], what ``finish`` made of the outputs.
 
-    Raises:
-      ValueError: if the shapes do not fit together.
+    References:
+      Mathieu, Henaff and LeCun, 2014, arXiv:1312.5851.
     """
-    (n, height, width, channels), (k, _, _, features) = x.shape, kernel.shape
-    if height % tile or width % tile or k % 2 == 0 or kernel.shape[:3] != (k, k, channels):
-        raise ValueError(f"no tiles of side {tile} for images {x.shape} and kernel {kernel.shape}")
+    tile = tile_side(x.shape[0], x.shape[1], kernel.shape, strides)
+    if tile:
+        return _by_transforms(x, kernel, finish, tile, corners)
+    dtype = jnp.promote_types(x.dtype, jnp.float32)
+    layout = ("HWCN", "HWIO", "HWCN")
+    y = lax.conv_general_dilated(x.astype(dtype), kernel.astype(dtype), strides, "SAME", dimension_numbers=layout)
+    (height, width), rest = y.shape[:2], y.shape[2:]
+    if corners:
+        height, width = height // 2, width // 2
+        y = jnp.stack([y[i : 2 * height : 2, j : 2 * width : 2] for i in (0, 1) for j in (0, 1)])
+    y = finish(y.reshape(*((4,) if corners else ()), height * width, *rest))
+    return y.reshape(height, width, *rest)
+
+
+def _by_transforms(x: Array, kernel: Array, finish: Callable[[Array], Array], tile: int, corners: bool) -> Array:
+    (height, width, channels, n), (k, _, _, features) = x.shape, kernel.shape
+    halo = 0 if height == width == tile else k // 2
+    dtype = jnp.promote_types(x.dtype, jnp.float32)
+    forward, (cosines, sines), inverse = jax.tree.map(
+        lambda matrix: matrix.astype(dtype), _transforms(k, tile, halo, corners)
+    )
+    dot = functools.partial(jnp.matmul, precision=lax.Precision.HIGHEST)
+    bins = len(cosines)
+    windows = _windows(x, tile, halo).astype(dtype)
+    inputs = dot(forward, windows.reshape(len(windows), -1)).reshape(bins, 2 * channels, -1)
+    flat = kernel.astype(dtype).transpose(0, 1, 3, 2).reshape(k * k, -1)
+    real, imaginary = (dot(part, flat).reshape(bins, features, channels) for part in (cosines, sines))
+    blocks = jnp.concatenate([real, -imaginary], axis=2), jnp.concatenate([imaginary, real], axis=2)
+    products = dot(jnp.concatenate(blocks, axis=1), inputs).reshape(2 * bins, -1)
+    y = dot(inverse, products)
+    y = finish(y.reshape(*((4, -1) if corners else (-1,)), features, y.shape[-1] // features))
+    side = tile // 2 if corners else tile
     rows, columns = height // tile, width // tile
-    reach = -(-(tile + k - 1) // tile)  # tiles that the inputs of one output tile span
-    extra = reach * tile - (tile + k - 1)
-    left, right = k // 2, k // 2 + extra
-    x = jnp.pad(x, ((0, 0), (left, right), (left, right), (0, 0)))
-    rows_in, columns_in = rows + reach - 1, columns + reach - 1
-    x = x[:, : rows_in * tile, : columns_in * tile]
-    x = x.reshape(n, rows_in, tile, columns_in, tile, channels).transpose(0, 1, 3, 2, 4, 5)
-    x = x.reshape(n, rows_in, columns_in, -1)
-    patches = [x[:, i : i + rows, j : j + columns] for i in range(reach) for j in range(reach)]
-    weights = _shifted_copies(kernel, tile, reach)
-    product = jnp.concatenate(patches, axis=-1).reshape(n * rows * columns, -1) @ weights
-    return product.reshape(n, rows, columns, tile, tile, features)
+    y = y.reshape(side, side, features, rows, columns, n).transpose(3, 0, 4, 1, 2, 5)
+    return y.reshape(rows * side, columns * side, features, n)
 
 
-def _shifted_copies(kernel: Array, tile: int, reach: int) -> Array:
-    """The kernel as a matrix: a row per input of a tile's patch, a column per output pixel and feature."""
-    k, _, channels, features = kernel.shape
-    side = reach * tile
-    copies = [
-        jnp.pad(kernel, ((i, side - k - i), (j, side - k - j), (0, 0), (0, 0)))
-        for i in range(tile)
-        for j in range(tile)
+def _windows(x: Array, tile: int, halo: int) -> Array:
+    """The windows of the tiles, [window^2, channels, tiles, n], from images [height, width, channels, n]."""
+    height, width, channels, n = x.shape
+    rows, columns, window = height // tile, width // tile, tile + 2 * halo
+    reach = -(-window // tile)  # tiles that a window touches
+    padding = [
+        (halo, (count + reach - 1) * tile - size - halo) for count, size in ((rows, height), (columns, width))
     ]
-    weights = jnp.stack(copies, axis=3).reshape(reach, tile, reach, tile, channels, tile * tile * features)
-    return weights.transpose(0, 2, 1, 3, 4, 5).reshape(-1, tile * tile * features)
+    x = jnp.pad(x, (*padding, (0, 0), (0, 0)))
+    x = x.reshape(rows + reach - 1, tile, columns + reach - 1, tile, channels, n).transpose(1, 3, 4, 0, 2, 5)
+    parts = [(i, min(tile, window - i * tile)) for i in range(reach)]  # tiles of a window, and pixels in each
+    blocks = [
+        jnp.concatenate([x[:down, :right, :, i : i + rows, j : j + columns] for j, right in parts], axis=1)
+        for i, down in parts
+    ]
+    return jnp.concatenate(blocks, axis=0).reshape(window**2, channels, -1, n)
 
 
-def untile(y: Array) -> Array:
-    """Tiles put together: [n, rows, columns, tile, tile, features] to [n, height, width, features]."""
-    n, rows, columns, tile, _, features = y.shape
-    return y.transpose(0, 1, 3, 2, 4, 5).reshape(n, rows * tile, columns * tile, features)
+@jax.custom_jvp
+def max_of_corners(y: Array) -> Array:
+    """Max-pooling of outputs that came with ``corners``: the maximum over the first axis, of length 4.
 
-
-def max_pool_tiles(y: Array) -> Array:
-    """Max-pooling 2 x 2 with stride 2 inside tiles of even side, then put together.
-
-    Args:
-      y: [n, rows, columns, tile, tile, features].
-
-    Returns:
-      [n, rows * tile / 2, columns * tile / 2, features].
+    Where corners are equal the first one has the gradient, as in XLA's max-pooling. The rule is written down
+    because that of `jnp.max` shares it among them.
     """
-    y = jnp.maximum(y[:, :, :, 0::2], y[:, :, :, 1::2])
-    return untile(jnp.maximum(y[:, :, :, :, 0::2], y[:, :, :, :, 1::2]))
+    return jnp.maximum(jnp.maximum(y[0], y[1]), jnp.maximum(y[2], y[3]))
+
+
+@max_of_corners.defjvp
+def _(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    (y,), (dy,) = primals, tangents
+    greatest = max_of_corners(y)
+    first = jnp.where(y[2] == greatest, 2, 3)
+    first = jnp.where(y[0] == greatest, 0, jnp.where(y[1] == greatest, 1, first)).astype(jnp.int8)
+    chosen = first[None] == jnp.arange(4, dtype=jnp.int8).reshape(4, *[1] * first.ndim)
+    return greatest, jnp.where(chosen, dy, 0).sum(axis=0)

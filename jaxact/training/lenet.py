@@ -11,12 +11,9 @@ from jax.typing import DTypeLike
 
 from jaxact.catalog import get, is_monotone
 from jaxact.errors import InputError
-from jaxact.training.convolution import conv_tiles, max_pool_tiles, untile
+from jaxact.training.convolution import convolve, max_of_corners
 
-Formulation = Literal["auto", "plain", "tiled"]
-
-# Side of the tiles of each convolution: the fastest on two CPU cores (scripts/bench_convolution.py).
-TILES = (4, 2, 1)
+Formulation = Literal["auto", "plain", "spectral"]
 
 
 class Layer(NamedTuple):
@@ -36,8 +33,8 @@ class LeNet5(nnx.Module):
     Args:
       activation: anything that `jaxact.get` takes.
       num_classes: number of logits.
-      formulation: "plain" for `nnx.Conv` and `nnx.max_pool`; "tiled" for the same mathematics by matrix products,
-        which is faster on a CPU; "auto" for the faster one on the default device.
+      formulation: "plain" for `nnx.Conv` and `nnx.max_pool`; "spectral" for the same mathematics by Fourier
+        transforms written as matrix products, which is faster on a CPU; "auto" for the faster one on the device.
       dtype: dtype of the computation; parameters are float32.
       rngs: random streams for the initial parameters.
 
@@ -59,8 +56,8 @@ class LeNet5(nnx.Module):
         dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
     ):
-        if formulation not in ("auto", "plain", "tiled"):
-            raise InputError(f"formulation must be 'auto', 'plain' or 'tiled', got {formulation!r}")
+        if formulation not in ("auto", "plain", "spectral"):
+            raise InputError(f"formulation must be 'auto', 'plain' or 'spectral', got {formulation!r}")
         self.activation = get(activation)
         self.formulation = formulation
         self.dtype = dtype
@@ -90,29 +87,39 @@ class LeNet5(nnx.Module):
         """
         if x.ndim != 4 or x.shape[1:] != (32, 32, 3):
             raise InputError(f"images must have the shape [n, 32, 32, 3], got {list(x.shape)}")
-        tiled = self.formulation == "tiled" or (self.formulation == "auto" and jax.default_backend() == "cpu")
-        x = self._tiled_features(x.astype(self.dtype)) if tiled else self._features(x.astype(self.dtype))
-        x = x.reshape(len(x), -1)  # by row, column, channel
-        return self.dense2(self.activation(self.dense1(x)))
+        features = self._spectral_features if self._is_spectral() else self._plain_features
+        return self.dense2(self.activation(self.dense1(features(x.astype(self.dtype)))))
 
-    def _features(self, x: Array) -> Array:
+    def _is_spectral(self) -> bool:
+        """Whether convolutions are computed by transforms: as the options say, by themselves on a CPU."""
+        return self.formulation == "spectral" or (self.formulation == "auto" and jax.default_backend() == "cpu")
+
+    def _plain_features(self, x: Array) -> Array:
         x = nnx.max_pool(self.activation(self.conv1(x)), (2, 2), (2, 2))
         x = nnx.max_pool(self.activation(self.conv2(x)), (2, 2), (2, 2))
-        return self.activation(self.conv3(x))
+        return self.activation(self.conv3(x)).reshape(len(x), -1)  # by row, column, channel
 
-    def _tiled_features(self, x: Array) -> Array:
-        def pooled(y: Array) -> Array:
-            if is_monotone(self.activation):  # then it commutes with the maximum: a quarter of the evaluations
-                return self.activation(max_pool_tiles(y))
-            return max_pool_tiles(self.activation(y))
+    def _spectral_features(self, x: Array) -> Array:
+        monotone = is_monotone(self.activation)  # then it commutes with the maximum: a quarter of the evaluations
 
-        x = pooled(self._conv(self.conv1, x, TILES[0]))
-        x = pooled(self._conv(self.conv2, x, TILES[1]))
-        return self.activation(untile(self._conv(self.conv3, x, TILES[2])))
+        def layer(x: Array, conv: nnx.Conv, pooled: bool) -> Array:
+            kernel, bias = (parameter[...].astype(self.dtype) for parameter in (conv.kernel, conv.bias))  # pyright: ignore
 
-    def _conv(self, layer: nnx.Conv, x: Array, tile: int) -> Array:
-        kernel, bias = layer.kernel[...].astype(self.dtype), layer.bias[...].astype(self.dtype)  # pyright: ignore
-        return conv_tiles(x, kernel, tile=tile) + bias.reshape(1, 1, 1, 1, 1, -1)
+            def biased(y: Array) -> Array:
+                return y.astype(self.dtype) + bias.reshape(*[1] * (y.ndim - 2), -1, 1)
+
+            def finish(y: Array) -> Array:
+                if not pooled:
+                    return self.activation(biased(y))
+                if monotone:
+                    return self.activation(biased(max_of_corners(y)))
+                return max_of_corners(self.activation(biased(y)))
+
+            return convolve(x, kernel, finish, corners=pooled)
+
+        x = x.transpose(1, 2, 3, 0)  # the images innermost
+        x = layer(layer(x, self.conv1, True), self.conv2, True)
+        return layer(x, self.conv3, False).reshape(-1, x.shape[-1]).T
 
 
 def layer_table(model: LeNet5) -> list[Layer]:
