@@ -15,6 +15,8 @@ from flax import nnx
 from jaxact import plotting, training
 from jaxact.cli import parse
 from jaxact.cli.output import print_json, print_table
+from jaxact.errors import InputError
+from jaxact.training.devices import IMAGES_PER_CORE, LostProcessError, end_at_once, join, use_cores
 from jaxact.training.loop import build_model
 from jaxact.training.run import claim_folder, load_run
 
@@ -27,6 +29,10 @@ class Train(training.TrainConfig):
       activation: activation of every layer but the last: a name, with parameters if you like, as in
         "leaky_relu(negative_slope=0.2)".
       resume: run folder to go on with; its options hold, and only --epochs may grow.
+      coordinator: where processes that train one network together meet: HOST:PORT of process 0, or "auto" under
+        Slurm, Open MPI, Kubernetes and on TPU pods. They need one --out, on a disk that they share.
+      processes: number of such processes; by default JAX_NUM_PROCESSES.
+      process: number of this one, from 0; by default JAX_PROCESS_ID.
       tensorboard: write the metrics for TensorBoard too, into the run folder.
       json: print one JSON object an epoch, and nothing else.
       quiet: print nothing.
@@ -36,6 +42,9 @@ class Train(training.TrainConfig):
     data_dir: str | None = None
     out: str | None = None
     resume: str | None = None
+    coordinator: str | None = None
+    processes: int | None = None
+    process: int | None = None
     tensorboard: bool = False
     json: bool = False
     quiet: bool = False
@@ -53,11 +62,17 @@ class Train(training.TrainConfig):
         """Trains, and says how to go on where it ends early."""
         options = {field.name: getattr(self, field.name) for field in dataclasses.fields(training.TrainConfig)}
         quiet = self.quiet or self.json
+        use_cores(self.devices or self.batch_size // IMAGES_PER_CORE)
+        if self.coordinator is not None:
+            if not self.out:
+                raise InputError("out must name the folder that all processes share, got none")
+            join(self.coordinator, self.processes, self.process)
         data = None
         if not self.out:  # the folder is made when nothing can go wrong before it is used
             data = training.load_dataset(self.dataset, data_dir=self.data_dir, progress=not quiet)
             options["out"] = str(claim_folder(training.TrainConfig(**options)))
         config = training.TrainConfig(**options)
+        command = f"jaxact train --resume {shlex.quote(str(config.out))}"
         try:
             result = training.fit(
                 config,
@@ -71,8 +86,10 @@ class Train(training.TrainConfig):
         except training.DivergedError as error:
             print(f"jaxact: {error}", file=sys.stderr)
             return 1
+        except LostProcessError as error:
+            print(f"jaxact: {error}; start all again with: {command}", file=sys.stderr)
+            end_at_once(1)
         except training.Interrupted:
-            command = f"jaxact train --resume {shlex.quote(str(config.out))}"
             print(f"jaxact: interrupted; all is saved, go on with: {command}", file=sys.stderr)
             return 130
         if not quiet:

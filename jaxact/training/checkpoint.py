@@ -41,6 +41,12 @@ def _manager(folder: Path) -> Iterator[Any]:
     logger.setLevel(logging.CRITICAL)  # Orbax tells of every step it takes, and prints what it raises
     try:
         options = ocp.CheckpointManagerOptions(max_to_keep=KEEP, enable_async_checkpointing=False)
+        if jax.process_count() > 1:  # one process writes, each reads for itself, and none waits for the others
+            alone = jax.process_index()
+            options.multiprocessing_options = ocp.options.MultiprocessingOptions(
+                primary_host=alone, active_processes={alone}, barrier_sync_key_prefix=f"process{alone}"
+            )
+            options.create = False
         with ocp.CheckpointManager(folder.absolute(), options=options) as manager:
             yield manager
     finally:

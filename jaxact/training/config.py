@@ -46,6 +46,8 @@ class TrainConfig:
       augment: shift training images by up to 4 pixels, and mirror them unless they are digits.
       dtype: dtype of the computation; parameters stay float32.
       formulation: how convolutions are computed; "auto" takes the faster one for the device.
+      devices: devices that share each batch; by default all that JAX sees, which for the command line are as
+        many CPU cores as have 64 images each.
       seed: seed of the initial parameters, the order of the images and the augmentation.
       out: run folder; by default runs/DATASET-ACTIVATION-N on the command line, none from Python.
     """
@@ -64,6 +66,7 @@ class TrainConfig:
     augment: bool = False
     dtype: Literal["float32", "bfloat16"] = "float32"
     formulation: Literal["auto", "plain", "spectral"] = "auto"
+    devices: int | None = None
     seed: int = 0
     out: str | Path | None = None
 
@@ -76,10 +79,11 @@ class TrainConfig:
             "momentum": (float, 0, 1 - 1e-9),
             "weight_decay": (float, 0, 1e6),
             "seed": (int, 0, 2**32 - 1),
+            "devices": (int, 1, 1e6),
         }
         for name, (kind, low, high) in bounds.items():
             value: Any = getattr(self, name)
-            if value is None and name == "weight_decay":
+            if value is None and name in ("weight_decay", "devices"):
                 continue
             wrong = isinstance(value, bool) or not isinstance(value, Integral if kind is int else Real)
             if wrong or not low <= getattr(self, name) <= high:

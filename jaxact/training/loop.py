@@ -19,6 +19,15 @@ from jaxact.errors import InputError
 from jaxact.training import checkpoint
 from jaxact.training.config import TrainConfig, make_optimizer
 from jaxact.training.data import Dataset, check_dataset, load_dataset
+from jaxact.training.devices import (
+    agree,
+    is_first,
+    lost_processes_named,
+    make_mesh,
+    replicate,
+    spread_rows,
+    wait_for_all,
+)
 from jaxact.training.interrupt import Interrupted, deferred_signals
 from jaxact.training.lenet import LeNet5
 from jaxact.training.run import Run, load_run, pixel_scaling, restore
@@ -98,6 +107,7 @@ def fit(
     Raises:
       InputError: if an option or the data cannot be used.
       DivergedError: if the loss is not finite; the last good checkpoint is kept.
+      LostProcessError: if another process of the run has ended.
       Interrupted: (a KeyboardInterrupt) on Ctrl-C or SIGTERM, when the state is saved.
       OSError: if the run folder cannot be written.
 
@@ -121,15 +131,18 @@ def fit(
     folder = earlier.folder if earlier else Path(config.out) if config.out else None
     run = Run(folder, config, tuple(dataset.classes), shift, scale, sizes) if folder else None
     pixels = Pixels(jnp.asarray(shift), jnp.asarray(scale))
-    with deferred_signals() as stopping, run.locked() if run else contextlib.nullcontext():
-        if run and not earlier:
-            run.create()
-        elif run and earlier and config.epochs > earlier.config.epochs:
-            run.write_config()
-        loop = _Loop(config, dataset, run, pixels, report, progress, tensorboard)
-        if started:
-            started(dataset)
-        return loop.go(stopping)
+    with deferred_signals() as stopping, run.locked() if run and is_first() else contextlib.nullcontext():
+        if run and is_first():
+            if not earlier:
+                run.create()
+            elif config.epochs > earlier.config.epochs:
+                run.write_config()
+        wait_for_all("the run folder")
+        with lost_processes_named():
+            loop = _Loop(config, dataset, run, pixels, report, progress, tensorboard)
+            if started and is_first():
+                started(dataset)
+            return loop.go(stopping)
 
 
 def _check_resumable(earlier: TrainConfig, now: TrainConfig) -> None:
@@ -138,7 +151,7 @@ def _check_resumable(earlier: TrainConfig, now: TrainConfig) -> None:
         raise InputError(f"--out {now.out} cannot be changed in a resumed run, which is in {earlier.out}")
     for field, before in earlier.to_dict().items():
         after = wanted[field]
-        if before == after or field in ("out", "data_dir"):
+        if before == after or field in ("out", "data_dir", "devices"):
             continue
         name = "--" + field.replace("_", "-")
         if field != "epochs":
@@ -162,13 +175,16 @@ class _Loop:
         progress: bool,
         tensorboard: bool,
     ):
-        self.config, self.run, self.report, self.progress = config, run, report, progress
+        self.config, self.report, self.progress = config, report if is_first() else None, progress and is_first()
+        self.folder = run.folder if run else None
+        self.run = run if is_first() else None  # process 0 writes, all read
         self.images = len(dataset.train_labels)
         self.batch_size = min(config.batch_size, self.images)
         self.steps = -(-self.images // self.batch_size)
         model = build_model(config, len(dataset.classes))
         self.graphdef, params = nnx.split(model, nnx.Param)
         optimizer = make_optimizer(config, config.epochs * self.steps)
+        mesh, apart = make_mesh(config.devices), jax.process_count() > 1
         augment = functools.partial(shift_and_mirror, mirror=dataset.name not in NOT_MIRRORED)
         self.programs: Programs = make_programs(
             self.graphdef,
@@ -177,6 +193,8 @@ class _Loop:
             images=self.images,
             batch_size=self.batch_size,
             augment=augment if config.augment else None,
+            mesh=mesh,
+            rows_apart=apart,
         )
         self.state: TrainState = initial_state(params, optimizer, jax.random.key(config.seed))
         self.history: list[dict[str, float]] = []
@@ -184,13 +202,16 @@ class _Loop:
         if run and (found := restore(run, self.state)):
             self.state, record = found
             self.history, self.seconds = record["history"], record["seconds"]
-        if run:
-            checkpoint.set_aside(run.checkpoints, after=int(self.state.step))
-        self.train = jax.device_put((dataset.train_images, dataset.train_labels))
-        self.test = jax.device_put((dataset.test_images, dataset.test_labels))
+        wait_for_all("the checkpoint")
+        if self.run:
+            checkpoint.set_aside(self.run.checkpoints, after=int(self.state.step))
+        self.state = replicate(self.state, mesh)
+        images = spread_rows(dataset.train_images, mesh) if apart else replicate(dataset.train_images, mesh)
+        self.train = images, replicate(dataset.train_labels, mesh)
+        self.test = spread_rows(dataset.test_images, mesh), spread_rows(dataset.test_labels, mesh)
         self.test_labels = dataset.test_labels
         self.stretch = 1  # steps between two looks at the clock
-        self.writer = _tensorboard_writer(run) if run and tensorboard else None
+        self.writer = _tensorboard_writer(self.run) if self.run and tensorboard else None
 
     def go(self, stopping: threading.Event) -> Result:
         """Runs the epochs that are missing, until it is told to stop."""
@@ -204,8 +225,8 @@ class _Loop:
                 self.run.draw_curves(self.history)
             if self.writer:
                 self.writer.close()
-        model = nnx.merge(self.graphdef, self.state.params)
-        return Result(self.history, model, self.run.folder if self.run else None)
+        params = jax.tree.map(jnp.asarray, jax.device_get(self.state.params))  # on one device, to be used there
+        return Result(self.history, nnx.merge(self.graphdef, params), self.folder)
 
     def _epoch(self, epoch: int, stopping: threading.Event) -> None:
         order = self.programs.order(self.state)
@@ -214,10 +235,11 @@ class _Loop:
         done = int(self.state.step) - epoch * self.steps
         with tqdm(total=self.steps, initial=done, desc=name, unit="step", leave=False, disable=hide) as bar:
             while done < self.steps:
-                if stopping.is_set():
+                stop, stretch = agree(stopping.is_set(), self.stretch)
+                if stop:
                     self._save()
                     raise Interrupted
-                count = min(self.stretch, self.steps - done)
+                count = min(stretch, self.steps - done)
                 start = time.perf_counter()
                 state = self.programs.advance(self.state, *self.train, order, count)
                 if int(state.bad_step) >= 0:
@@ -234,7 +256,8 @@ class _Loop:
                     wanted = round(count * SECONDS_BETWEEN_UPDATES / elapsed)
                     self.stretch = max(1, min(wanted, 2 * count, self.steps))
         start = time.perf_counter()
-        losses, found = (np.asarray(a) for a in self.programs.evaluate(self.state.params, *self.test))
+        results = self.programs.evaluate(self.state.params, *self.test)
+        losses, found = (np.asarray(a)[: len(self.test_labels)] for a in results)
         row = {
             "epoch": epoch + 1,
             "loss": float(self.state.loss) / self.images,
@@ -261,6 +284,7 @@ class _Loop:
             record = {"history": self.history, "seconds": self.seconds}
             checkpoint.save(self.run.checkpoints, int(self.state.step), self.state, record)
             self.run.write_metrics(self.history)
+        wait_for_all("the save")
 
     def _divergence(self, what: str, epoch: int, step: int) -> str:
         kept = f"; the checkpoint of epoch {epoch} is kept" if self.run and epoch else ""

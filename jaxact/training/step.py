@@ -9,6 +9,10 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 from jax import Array, lax
+from jax.sharding import Mesh
+from jax.sharding import PartitionSpec as P
+
+from jaxact.training.devices import DATA
 
 EVALUATION_BATCH = 500
 Optimizer = optax.GradientTransformation
@@ -89,24 +93,25 @@ def start_epoch(state: TrainState) -> TrainState:
     return state._replace(loss=jnp.zeros_like(state.loss), correct=jnp.zeros_like(state.correct))
 
 
-def shift_and_mirror(key: Array, images: Array, mirror: bool, reach: int = 4) -> Array:
+def shift_and_mirror(key: Array, images: Array, places: Array, mirror: bool, reach: int = 4) -> Array:
     """Random shifts of up to ``reach`` pixels, zeros coming in, and mirror images for half of the batch.
 
     Args:
       key: random key.
       images: [n, height, width, channels].
+      places: place of each image in its batch, int32 [n]; what is drawn depends on nothing else.
       mirror: whether to mirror.
       reach: greatest shift in pixels.
     """
-    n, *shape = images.shape
-    padded = jnp.pad(images, ((0, 0), (reach, reach), (reach, reach), (0, 0)))
-    shift_key, mirror_key = jax.random.split(key)
-    corners = jax.random.randint(shift_key, (n, 2), 0, 2 * reach + 1)
-    images = jax.vmap(lambda image, c: lax.dynamic_slice(image, (c[0], c[1], 0), shape))(padded, corners)
-    if mirror:
-        chosen = jax.random.bernoulli(mirror_key, shape=(n, 1, 1, 1))
-        images = jnp.where(chosen, images[:, :, ::-1], images)
-    return images
+
+    def one(image: Array, place: Array) -> Array:
+        shift_key, mirror_key = jax.random.split(jax.random.fold_in(key, place))
+        corner = jax.random.randint(shift_key, (2,), 0, 2 * reach + 1)
+        padded = jnp.pad(image, ((reach, reach), (reach, reach), (0, 0)))
+        image = lax.dynamic_slice(padded, (corner[0], corner[1], 0), image.shape)
+        return jnp.where(jax.random.bernoulli(mirror_key), image[:, ::-1], image) if mirror else image
+
+    return jax.vmap(one)(images, places)
 
 
 def in_batches(f: Callable[..., Any], *arrays: Array) -> Any:
@@ -127,7 +132,9 @@ def make_functions(
     *,
     images: int,
     batch_size: int,
-    augment: Callable[[Array, Array], Array] | None = None,
+    augment: Callable[[Array, Array, Array], Array] | None = None,
+    shards: int = 1,
+    rows_apart: bool = False,
 ) -> Functions:
     """The pure functions of a network.
 
@@ -138,9 +145,25 @@ def make_functions(
       pixels: how pixels become inputs.
       images: number of training images.
       batch_size: images in a step.
-      augment: function of a key and a batch of uint8 images.
+      augment: function of a key, uint8 images and their places in the batch.
+      shards: devices that share a batch; if several, the functions are those of one device inside a
+        `jax.shard_map` with the axis `DATA`, and ``evaluate`` has that device's images.
+      rows_apart: whether the training images are spread over those devices too.
     """
-    steps = -(-images // batch_size)
+    steps, width = -(-images // batch_size), -(-batch_size // shards)  # width: images of a device in a step
+
+    def total(tree: Any) -> Any:
+        return lax.psum(tree, DATA) if shards > 1 else tree
+
+    def take(data: Array, order: Array, places: Array, start: Array) -> Array:
+        """The images of this device in a step."""
+        if not rows_apart:
+            return data[order[start + places]]
+        everybody = jnp.minimum(jnp.arange(width * shards), batch_size - 1)
+        row = order[start + everybody] - lax.axis_index(DATA) * len(data)
+        own = ((row >= 0) & (row < len(data))).reshape(-1, *[1] * (data.ndim - 1))
+        found = jnp.where(own, data[row], 0).astype(jnp.int32)  # each image from the device that has it
+        return lax.psum_scatter(found, DATA, tiled=True).astype(data.dtype)
 
     def losses(params: Any, batch: Array, labels: Array) -> tuple[Array, Array]:
         logits = nnx.merge(graphdef, params)(pixels.inputs(batch)).astype(jnp.float32)
@@ -150,19 +173,21 @@ def make_functions(
 
     def step(optimizer: Optimizer, state: TrainState, data: Array, labels: Array, order: Array) -> TrainState:
         start = state.step % steps * batch_size
-        index = lax.dynamic_slice(order, (start,), (batch_size,))
-        weight = (start + jnp.arange(batch_size) < images).astype(jnp.float32)
-        batch = data[index]
+        count = jnp.minimum(batch_size, images - start)
+        place = jnp.arange(width) + (lax.axis_index(DATA) * width if shards > 1 else 0)
+        weight = (place < count).astype(jnp.float32)
+        place = jnp.minimum(place, batch_size - 1)
+        batch, targets = take(data, order, place, start), labels[order[start + place]]
         if augment is not None:
             _, augment_key = jax.random.split(state.key)
-            batch = augment(jax.random.fold_in(augment_key, state.step), batch)
+            batch = augment(jax.random.fold_in(augment_key, state.step), batch, place)
 
         def mean_loss(params: Any) -> tuple[Array, tuple[Array, Array]]:
-            each, found = losses(params, batch, labels[index])
-            total = (each * weight).sum()
-            return total / weight.sum(), (total, ((found == labels[index]) * weight).sum())
+            each, found = losses(params, batch, targets)
+            loss = (each * weight).sum()
+            return loss / count, (loss, ((found == targets) * weight).sum())
 
-        grads, (loss, correct) = jax.grad(mean_loss, has_aux=True)(state.params)
+        grads, (loss, correct) = total(jax.grad(mean_loss, has_aux=True)(state.params))
         updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
         bad = (state.bad_step < 0) & ~jnp.isfinite(loss)
         return TrainState(
@@ -186,20 +211,37 @@ def make_functions(
         return lax.fori_loop(0, count, lambda _, state: step(optimizer, state, data, labels, order), state)
 
     def evaluate(params: Any, data: Array, labels: Array) -> tuple[Array, Array]:
-        return in_batches(lambda batch, labels: losses(params, batch, labels), data, labels)
+        found = in_batches(lambda batch, labels: losses(params, batch, labels), data, labels)
+        return lax.all_gather(found, DATA, tiled=True) if shards > 1 else found
 
     return Functions(order, advance, evaluate)
 
 
-def make_programs(graphdef: nnx.GraphDef, optimizer: Optimizer, pixels: Pixels, **options: Any) -> Programs:
+def make_programs(
+    graphdef: nnx.GraphDef,
+    optimizer: Optimizer,
+    pixels: Pixels,
+    *,
+    mesh: Mesh | None = None,
+    rows_apart: bool = False,
+    **options: Any,
+) -> Programs:
     """The programs of a run: `make_functions`, compiled.
 
     Args:
       graphdef: the model without its parameters.
       optimizer: the Optax optimizer.
       pixels: how pixels become inputs.
+      mesh: devices to spread each batch over, along the axis `DATA`; the test images are spread over them too.
+      rows_apart: whether the training images are spread as well; otherwise all devices have all of them.
       options: images, batch_size and augment of `make_functions`.
     """
-    pure = make_functions(graphdef, pixels, **options)
-    advance = jax.jit(functools.partial(pure.advance, optimizer), donate_argnums=0)
-    return Programs(jax.jit(pure.order), advance, jax.jit(pure.evaluate))
+    shards = mesh.shape[DATA] if mesh else 1
+    pure = make_functions(graphdef, pixels, shards=shards, rows_apart=rows_apart, **options)
+    advance, evaluate = functools.partial(pure.advance, optimizer), pure.evaluate
+    if shards > 1:
+        shard = functools.partial(jax.shard_map, mesh=mesh, out_specs=P(), check_vma=False)
+        rows = P(DATA)
+        advance = shard(advance, in_specs=(P(), rows if rows_apart else P(), P(), P(), P()))
+        evaluate = shard(evaluate, in_specs=(P(), rows, rows))
+    return Programs(jax.jit(pure.order), jax.jit(advance, donate_argnums=0), jax.jit(evaluate))

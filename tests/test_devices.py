@@ -1,0 +1,156 @@
+"""Several devices and several processes: what they compute is what one computes."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from toy import metrics
+
+from jaxact import InputError
+from jaxact.training import devices
+
+
+def python(code, cpus, **environment):
+    """What a program with so many CPU devices prints, as JSON."""
+    variables = os.environ | {"JAX_NUM_CPU_DEVICES": str(cpus), "PYTHONPATH": str(Path(__file__).parent)}
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], env=variables | environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def assert_same_history(found, expected):
+    assert len(found) == len(expected)
+    for row, due in zip(found, expected, strict=True):
+        for measure in ("loss", "val_loss"):
+            np.testing.assert_allclose(row[measure], due[measure], rtol=1e-3)
+            accuracy = measure.replace("loss", "accuracy")
+            np.testing.assert_allclose(row[accuracy], due[accuracy], atol=0.01)
+
+
+def test_training_on_several_devices_is_training_on_one():
+    """Also where neither the batch, nor the images, nor the test images are a multiple of the devices."""
+    histories = python(
+        """
+        import json
+        from toy import timeless, toy
+        from jaxact.training import TrainConfig, fit
+        options = dict(epochs=2, batch_size=44, pixels="unit", augment=True, activation="tanh")
+        histories = {n: fit(TrainConfig(devices=n, **options), dataset=toy()).history for n in (1, 3, 8)}
+        print(json.dumps({n: timeless(rows) for n, rows in histories.items()}))
+        """,
+        cpus=8,
+    )
+    assert_same_history(histories["3"], histories["1"])
+    assert_same_history(histories["8"], histories["1"])
+
+
+def test_images_that_are_spread_over_devices_are_found():
+    result = python(
+        """
+        import json
+        import jax, numpy as np, optax
+        from flax import nnx
+        from toy import toy
+        from jaxact.training.devices import make_mesh, replicate, spread_rows
+        from jaxact.training.step import Pixels, initial_state, make_programs
+        data, mesh = toy(train=50), make_mesh(4)
+        graphdef, params = nnx.split(nnx.Sequential(lambda x: x.mean((1, 2)), nnx.Linear(3, 10, rngs=nnx.Rngs(0))))
+        pixels, sums = Pixels(np.zeros(3, "f"), np.full(3, 1 / 255, "f")), []
+        for apart in (False, True):
+            programs = make_programs(
+                graphdef, optax.sgd(0.1), pixels, mesh=mesh, rows_apart=apart, images=50, batch_size=7
+            )
+            fresh = jax.tree.map(np.array, params)  # what is donated is gone
+            state = replicate(initial_state(fresh, optax.sgd(0.1), jax.random.key(0)), mesh)
+            images = spread_rows(data.train_images, mesh) if apart else replicate(data.train_images, mesh)
+            order, labels = programs.order(state), replicate(data.train_labels, mesh)
+            state = programs.advance(state, images, labels, order, 8)
+            sums.append([float(state.loss), *map(float, jax.tree.leaves(state.params)[0])])
+            assert [len(shard.data) for shard in images.addressable_shards] == [13 if apart else 50] * 4
+        print(json.dumps(sums))
+        """,
+        cpus=4,
+    )
+    assert result[0] == result[1]
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        return probe.getsockname()[1]
+
+
+def processes(count, *options):
+    """The processes of one run, started."""
+    address = f"localhost:{free_port()}"
+    command = [sys.executable, "-m", "jaxact", "train", "--devices", "1", "--coordinator", address, *options]
+    environment = os.environ | {"JAX_NUM_PROCESSES": str(count)}
+    return [
+        subprocess.Popen(
+            command,
+            env=environment | {"JAX_PROCESS_ID": str(i)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for i in range(count)
+    ]
+
+
+def test_three_processes_are_one_and_the_run_goes_on_when_one_is_lost(tmp_path):
+    options = ("--dataset", "digits", "--pixels", "unit", "--batch-size", "480", "--json")
+    single, shared = tmp_path / "single", tmp_path / "shared"
+    command = [sys.executable, "-m", "jaxact", "train", "--devices", "1", *options]
+    subprocess.run([*command, "--epochs", "2", "--out", str(single)], check=True, capture_output=True)
+
+    ended = [p.communicate(timeout=240) for p in processes(3, *options, "--epochs", "2", "--out", str(shared))]
+    assert_same_history(metrics(shared), metrics(single))
+    assert [out.count('"val_loss"') for out, _ in ended] == [2, 0, 0]  # process 0 speaks and writes
+
+    first, other = processes(2, "--resume", str(shared), "--epochs", "5000", "--json")
+    assert json.loads(first.stdout.readline())["epoch"] == 3  # from the checkpoint of three, by two
+    other.kill()
+    _, message = first.communicate(timeout=60)
+    assert first.returncode == 1
+    assert "Traceback" not in message
+    assert "another process of the run has ended" in message
+    assert f"--resume {shared}" in message
+    other.communicate()
+    assert len(metrics(shared)) >= 3
+
+
+def test_spreading_rows_fills_up_with_zeros():
+    mesh = devices.make_mesh(1)
+    rows = np.arange(6, dtype=np.uint8).reshape(3, 2)
+    np.testing.assert_array_equal(devices.spread_rows(rows, mesh), rows)
+    assert mesh.shape == {"data": 1, "model": 1}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("here",), "coordinator must be HOST:PORT or \"auto\", got 'here'"),
+        (("here:80",), "needs processes, and process below that from 0, got None and None"),
+        (("here:80", 2, 2), "needs processes, and process below that from 0, got 2 and 2"),
+    ],
+)
+def test_processes_that_cannot_be_joined(arguments, words, monkeypatch):
+    for name in ("JAX_NUM_PROCESSES", "JAX_PROCESS_ID"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(InputError, match=words):
+        devices.join(*arguments)
+
+
+def test_more_devices_than_there_are():
+    count = jax.device_count()
+    with pytest.raises(InputError, match=f"devices must be from 1 to {count}, which JAX sees, got {count + 1}"):
+        devices.make_mesh(count + 1)
