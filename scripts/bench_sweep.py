@@ -2,7 +2,9 @@
 
 Both train the same networks on the same number of images, in turns within one process: after each epoch of the
 sweep torch trains one network by eager steps, and one in channels_last. What is printed are epochs of CIFAR-10
-(50,000 images) of one network a second, medians over the turns, and ratios. Run it as: python scripts/bench_sweep.py
+(50,000 images) of one network a second, medians over the turns, and ratios.
+
+Run it as: python scripts/bench_sweep.py
 """
 
 import dataclasses

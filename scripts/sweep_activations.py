@@ -55,9 +55,7 @@ class Study:
             seeds=self.seeds,
             learning_rates=[self.learning_rate],
             initializers=["glorot_uniform", "gain"],
-            train=TrainConfig(
-                dataset=self.dataset, data_dir=self.data_dir, epochs=self.epochs, pixels=self.pixels
-            ),  # type: ignore
+            train=TrainConfig(**options),
             out=self.out,
         )
         data = load_dataset(self.dataset, data_dir=self.data_dir)

@@ -1,6 +1,7 @@
 """Many networks: a loop over activations, and for each of them programs that train a group at the same time."""
 
 import contextlib
+import dataclasses
 import functools
 import sys
 import threading
@@ -14,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax.nn.initializers import Initializer
+from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 from tqdm import tqdm
 
@@ -102,7 +104,7 @@ def run_sweep(
     gains, remarks = find_gains(config)
     dataset = dataset or load_dataset(config.train.dataset, data_dir=config.train.data_dir, progress=progress)
     check_dataset(dataset)
-    sizes = [len(dataset.train_labels), len(dataset.test_labels)]
+    mesh, sizes = make_mesh(config), [len(dataset.train_labels), len(dataset.test_labels)]
     if folder and folder.record["data"]["images"] != sizes:
         raise InputError(f"{folder.folder} was trained on other images, the data set has {sizes[0]} to train")
     if not folder:
@@ -111,7 +113,7 @@ def run_sweep(
     with deferred_signals() as stopping, lock:
         if resume is None:
             folder.create()
-        sweep = _Sweep(config, dataset, folder, gains, note or (lambda line: None), report, progress)
+        sweep = _Sweep(config, dataset, folder, mesh, gains, note or (lambda line: None), report, progress)
         for remark in remarks:
             sweep.note(remark)
         rows = sweep.go(stopping)
@@ -126,14 +128,14 @@ class _Sweep:
         config: SweepConfig,
         dataset: Dataset,
         folder: SweepFolder,
+        mesh: Mesh,
         gains: dict[str, dict[str, Initializer | None]],
         note: Callable[[str], None],
         report: Callable[[Row], None] | None,
         progress: bool,
     ):
         self.config, self.folder, self.gains, self.note, self.report = config, folder, gains, note, report
-        self.dataset, self.progress = dataset, progress
-        self.mesh = make_mesh(config)
+        self.dataset, self.mesh, self.progress = dataset, mesh, progress
         self.images = len(dataset.train_labels)
         self.batch_size = min(config.train.batch_size, self.images)
         self.steps = -(-self.images // self.batch_size)
@@ -143,10 +145,7 @@ class _Sweep:
         seeds: Any = config.seeds
         self.shared_key = put(np.asarray(jax.random.key_data(jax.random.key(seeds[0]))), P(), self.mesh)
         self.networks = {label: config.networks(label, list(possible)) for label, possible in gains.items()}
-        earlier: dict[Network, list[Row]] = {}
-        for row in folder.read_rows():
-            earlier.setdefault(network_of(row), []).append(row)
-        self.earlier = earlier
+        self.earlier = folder.read_rows()
         self.rows: list[Row] = []
         self.stretch = LEAST_STRETCH
 
@@ -175,7 +174,7 @@ class _Sweep:
                 in_order = zip(*(self.earlier[n] for n in group), strict=True)
                 self.rows += [row for epoch in in_order for row in epoch]
                 self.folder.forget(name)
-                self.bar.update(len(group) * self.epochs * self.steps)
+                self._skip(len(group) * self.epochs * self.steps)
             else:
                 self._group(name, group, programs, stopping)
 
@@ -199,13 +198,16 @@ class _Sweep:
             self.folder.keep_group_size(label, size)
         of_free = "" if free is None else f" of {free / 1e9:.1f} GB free"
         self.note(
-            f"{label}: {len(networks)} networks in groups of {size} on {devices} devices,"
-            f" {programs.bytes / 1e9:.2f} GB{of_free}"
+            f"{label}: {len(networks)} networks in groups of {size}, devices: {devices},"
+            f" memory: {programs.bytes / 1e9:.2f} GB{of_free}"
         )
         return programs
 
     def _functions(self, label: str) -> Functions:
         options = self.config.run_config(self.networks[label][0])
+        if choose_method(self.config) == "vmap" and options.formulation == "auto":
+            # Products of matrices stay products; convolutions with a kernel for each network are slow everywhere.
+            options = dataclasses.replace(options, formulation="tiled")
         model = nnx.eval_shape(lambda: initial_model(options, len(self.dataset.classes)))
         data = self.folder.record["data"]
         augment = functools.partial(shift_and_mirror, mirror=self.dataset.name not in NOT_MIRRORED)
@@ -237,17 +239,18 @@ class _Sweep:
         rates[places] = [network.learning_rate for network in networks]
         counts, rates = put((counts, rates), P("model"), self.mesh)
         state = place(host, places, size, self.mesh)
+        del host, found
         before = list(self.rows)
         self.rows = before + rows
-        self.bar.update(len(networks) * int(state.step))
-        self.folder.write_rows(self.rows)
+        self._skip(len(networks) * int(state.step))
+        self._write()
         for epoch in range(len(rows) // len(networks), self.epochs):
             self.bar.set_description_str(f"{label}, epoch {epoch + 1}/{self.epochs}")
             order = programs.order(state, self.shared_key)
             done = int(state.step) - epoch * self.steps
             while done < self.steps:
                 if stopping.is_set():
-                    self.folder.save(name, int(state.step), collect(state, places), rows, seconds)
+                    self._save(name, state, places, rows, seconds)
                     raise Interrupted
                 count = min(self.stretch, self.steps - done)
                 start = time.perf_counter()
@@ -270,13 +273,28 @@ class _Sweep:
             new = make_rows(networks, epoch + 1, sums, self.images, losses[places], right[places], share, rows)
             rows, seconds = rows + new, 0.0
             self.rows = before + rows
-            zeros = put(np.zeros(len(state.loss), np.float32), P("model"), self.mesh)
-            none = put(np.zeros(len(state.loss), np.int32), P("model"), self.mesh)
-            state = state._replace(loss=zeros, correct=none)
+            zeros = [put(np.zeros_like(a), P("model"), self.mesh) for a in (state.loss, state.correct)]
+            state = state._replace(loss=zeros[0], correct=zeros[1])
             if epoch + 1 < self.epochs:
-                self.folder.save(name, int(state.step), collect(state, places), rows, seconds)
-            self.folder.write_rows(self.rows)
+                self._save(name, state, places, rows, seconds)
+            self._write()
             if self.report:
                 for row in new:
                     self.report(row)
         self.folder.forget(name)
+
+    def _save(self, name: str, state: TrainState, places: np.ndarray, rows: list[Row], seconds: float) -> None:
+        if self.folder.folder:
+            self.folder.save(name, int(state.step), collect(state, places), rows, seconds)
+
+    def _write(self) -> None:
+        """Writes the rows, with those of an earlier call that this one has not come to."""
+        seen = {network_of(row) for row in self.rows}
+        later = [rows for network, rows in self.earlier.items() if network not in seen]
+        self.folder.write_rows([*self.rows, *(row for rows in later if len(rows) == self.epochs for row in rows)])
+
+    def _skip(self, steps: int) -> None:
+        """Steps that an earlier call did: they are on the bar, and tell nothing of the time that is left."""
+        if not self.bar.disable:
+            self.bar.initial += steps
+            self.bar.n += steps

@@ -68,20 +68,20 @@ class SweepFolder:
         self.record["groups"][activation] = size
         self.write()
 
-    def read_rows(self) -> list[Row]:
-        """The rows of results.jsonl.
+    def read_rows(self) -> dict[Network, list[Row]]:
+        """The rows of results.jsonl, by network.
 
         Raises:
           InputError: if a line is no row.
         """
         path = self.folder and self.folder / "results.jsonl"
+        rows: dict[Network, list[Row]] = {}
         if not path or not path.exists():
-            return []
-        rows = []
+            return rows
         for number, line in enumerate(path.read_text().splitlines(), 1):
             try:
-                rows.append(json.loads(line))
-                network_of(rows[-1])
+                row = json.loads(line)
+                rows.setdefault(network_of(row), []).append(row)
             except (ValueError, LookupError, TypeError):
                 raise InputError(
                     f"{path} is damaged in line {number}; delete that line, and its network is trained again"
