@@ -154,10 +154,7 @@ def load_sweep(folder: str | Path, config: SweepConfig | None = None) -> tuple[S
             if foreign := [name for name in options["activations"] if ":" in name]:
                 raise InputError(f"{folder} has the activation {foreign[0]}, not of jaxact: pass its options")
             config = SweepConfig.from_dict(options)
-        before, now = (
-            {**only, **{f"train.{key}": value for key, value in only.pop("train").items()}}
-            for only in (dict(options), config.to_dict())
-        )
+        before, now = _flat(options), _flat(config.to_dict())
         for key, value in now.items():
             if key not in MAY_CHANGE and value != before[key]:
                 name = key.removeprefix("train.")
@@ -171,6 +168,11 @@ def load_sweep(folder: str | Path, config: SweepConfig | None = None) -> tuple[S
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path} cannot be read ({error}); it is no sweep of this version of jaxact") from None
+
+
+def _flat(options: dict[str, Any]) -> dict[str, Any]:
+    train = {f"train.{key}": value for key, value in options["train"].items()}
+    return {key: value for key, value in options.items() if key != "train"} | train
 
 
 def make_rows(
