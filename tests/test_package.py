@@ -31,7 +31,10 @@ MAY_IMPORT = {
     "layers": {"layers", "learnable", "activations", "errors"},
     "testing": {"testing", "analysis", "catalog", "activations", "errors"},
     "diagnosis": {"diagnosis", "analysis", "errors"},
-    "training": {"training", "catalog", "activations", "errors", "atomic", "plotting"},  # a run keeps its curves
+    "initializers": {"analysis", "activations", "errors"},
+    "training": {  # a run keeps its curves, a sweep initialises by gains
+        *("training", "catalog", "activations", "errors", "atomic", "plotting", "initializers"),
+    },
     "plotting": {"plotting", "analysis", "mean_field", "errors", "atomic"},
 }
 

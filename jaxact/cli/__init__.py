@@ -26,6 +26,7 @@ COMMANDS = {
     "train": ("jaxact.cli.train", "Train", "train LeNet-5"),
     "evaluate": ("jaxact.cli.train", "Evaluate", "evaluate a trained run on its test images"),
     "predict": ("jaxact.cli.train", "Predict", "classify image files with a trained run"),
+    "sweep": ("jaxact.cli.sweep", "Sweep", "train many networks in one program, and rank activations"),
     "data info": ("jaxact.cli.data", "Info", "show a data set, with a sheet of sample images"),
     "data prepare": ("jaxact.cli.data", "Prepare", "download and prepare a data set"),
     "list": ("jaxact.cli.catalog", "List", "list the activations"),

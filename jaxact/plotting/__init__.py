@@ -19,6 +19,9 @@ from jaxact.plotting.page import sheet_figure as sheet_figure
 from jaxact.plotting.saturation import plot_dead_zones as plot_dead_zones
 from jaxact.plotting.saturation import plot_saturation as plot_saturation
 from jaxact.plotting.saturation import saturation_figure as saturation_figure
+from jaxact.plotting.sweep import Band as Band
+from jaxact.plotting.sweep import plot_band as plot_band
+from jaxact.plotting.sweep import sweep_figure as sweep_figure
 from jaxact.plotting.training import comparison_figure as comparison_figure
 from jaxact.plotting.training import confusion_figure as confusion_figure
 from jaxact.plotting.training import curves_figure as curves_figure

@@ -14,3 +14,8 @@ from jaxact.training.lenet import layer_table as layer_table
 from jaxact.training.loop import DivergedError as DivergedError
 from jaxact.training.loop import Result as Result
 from jaxact.training.loop import fit as fit
+from jaxact.training.sweep import SweepResult as SweepResult
+from jaxact.training.sweep import run_sweep as run_sweep
+from jaxact.training.sweep_config import SweepConfig as SweepConfig
+from jaxact.training.sweep_summary import Summary as Summary
+from jaxact.training.sweep_summary import summarize as summarize

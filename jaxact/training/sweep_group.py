@@ -1,0 +1,230 @@
+"""A group of networks as one program: their states stacked, spread over devices, computed in turn or at once."""
+
+import contextlib
+import functools
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jax import Array, lax
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from jaxact.errors import InputError
+from jaxact.training.config import TrainConfig, make_optimizer
+from jaxact.training.step import Functions, TrainState, initial_state
+from jaxact.training.sweep_config import SweepConfig
+
+SHARE = 0.5  # of the free memory, for a group that is sized to fit
+IN_TURN = 8  # networks of a device that take turns: more gain nothing, and each turn lasts longer
+
+# All networks of a group are at the same step, so it is one number. Keys are kept as their data.
+SPREAD = TrainState(P("model"), P("model"), P("model"), P(), P("model"), P("model"), P("model"))  # type: ignore
+
+
+class GroupPrograms(NamedTuple):
+    """The compiled programs of the groups of one activation, for ``size`` places on each device.
+
+    Attributes:
+      order: (state, shared key data) to the order of the images of each network, int32 [places, steps * batch],
+        or [steps * batch] where it is shared.
+      advance: (counts, rates, state, images, labels, order, steps) to the state so many steps later; the state is
+        donated.
+      evaluate: (counts, params, images, labels) to losses, float32, and whether the class is right, bool, each
+        [places, images].
+      size: places on each device.
+      bytes: what advance and evaluate hold on all devices, data included, as XLA says.
+    """
+
+    order: Callable[..., Array]
+    advance: Callable[..., TrainState]
+    evaluate: Callable[..., tuple[Array, Array]]
+    size: int
+    bytes: int
+
+
+def choose_method(config: SweepConfig) -> str:
+    """How the networks of a device are computed.
+
+    On a CPU one network fills the cores, and products of stacked small matrices are slower than single ones; an
+    accelerator is filled only by many networks.
+    """
+    if config.method != "auto":
+        return config.method
+    return "map" if jax.default_backend() == "cpu" else "vmap"
+
+
+def make_mesh(config: SweepConfig) -> Mesh:
+    """The devices in a row, along the axis "model".
+
+    Raises:
+      InputError: if there are fewer than the options ask for.
+    """
+    devices = jax.devices()
+    if config.devices and config.devices > len(devices):
+        raise InputError(f"devices must be at most {len(devices)}, which JAX sees, got {config.devices}")
+    return Mesh(np.array(devices[: config.devices]), ("model",))
+
+
+def deal(networks: int, devices: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """How many networks each device gets, and the place of each network, with ``size`` places on every device."""
+    counts = np.full(devices, networks // devices) + (np.arange(devices) < networks % devices)
+    places = np.concatenate([device * size + np.arange(count) for device, count in enumerate(counts)])
+    return counts.astype(np.int32), places.astype(np.int64)
+
+
+def initial_group(configs: Sequence[TrainConfig], models: Sequence[nnx.Module], steps: int) -> TrainState:
+    """The stacked states of networks before the first step, on the host.
+
+    Args:
+      configs: options of each network.
+      models: their models.
+      steps: steps in an epoch.
+    """
+    states = []
+    for config, model in zip(configs, models, strict=True):
+        optimizer = make_optimizer(config, config.epochs * steps)
+        state = initial_state(nnx.state(model, nnx.Param), optimizer, jax.random.key(config.seed))
+        states.append(jax.device_get(state._replace(key=jax.random.key_data(state.key))))
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *states)._replace(step=states[0].step)
+
+
+def put(tree: Any, spec: Any, mesh: Mesh) -> Any:
+    """Arrays on the devices; ``spec`` may be one for all of them."""
+    return jax.device_put(tree, jax.tree.map(lambda s: NamedSharding(mesh, s), spec))
+
+
+def place(state: TrainState, places: np.ndarray, size: int, mesh: Mesh) -> TrainState:
+    """Stacked states on the devices, each in its place; what is left holds copies of the first."""
+    source = np.zeros(size * mesh.size, np.int64)
+    source[places] = np.arange(len(places))
+    spread = jax.tree.map(lambda leaf: np.asarray(leaf)[source], state._replace(step=None))
+    return put(spread._replace(step=np.asarray(state.step)), SPREAD, mesh)
+
+
+def collect(state: TrainState, places: np.ndarray) -> TrainState:
+    """The inverse of `place`: the stacked states on the host."""
+    host = jax.device_get(state)
+    return jax.tree.map(lambda leaf: leaf[places], host._replace(step=None))._replace(step=host.step)
+
+
+def _over_networks(method: str, f: Callable[..., Any], count: Array, given: Any, made: Any) -> Any:
+    """``f(given, made)`` for the stacked networks of a device, to what takes the place of ``made``."""
+    if method == "vmap":
+        return jax.vmap(f)(given, made)
+
+    def one(i: Array, made: Any) -> Any:
+        at = functools.partial(jax.tree.map, lambda a: lax.dynamic_index_in_dim(a, i, keepdims=False))
+        return jax.tree.map(
+            lambda a, new: lax.dynamic_update_index_in_dim(a, new, i, 0), made, f(at(given), at(made))
+        )
+
+    # The number is no constant to the compiler: the program of one network is the same for any, to the bit.
+    return lax.fori_loop(0, count, one, made)
+
+
+def make_group_programs(
+    config: SweepConfig,
+    pure: Functions,
+    mesh: Mesh,
+    steps: int,
+    size: int,
+    example: TrainState,
+    arrays: dict[str, Any],
+) -> GroupPrograms:
+    """The programs of the groups of one activation.
+
+    Args:
+      config: options of the sweep.
+      pure: the functions of one network.
+      mesh: the devices.
+      steps: steps in an epoch.
+      size: places for networks on each device.
+      example: stacked states of any number of networks.
+      arrays: images and labels of training and test on the devices: train_images, train_labels, test_images, ...
+    """
+    method, shared, total = choose_method(config), config.order == "shared", config.train.epochs * steps
+    model, each_order = P("model"), P() if shared else P("model")
+
+    def advance(
+        count: Array, rates: Array, state: TrainState, images: Array, labels: Array, order: Array, number: Array
+    ) -> TrainState:
+        def one(given: tuple, made: TrainState) -> TrainState:
+            optimizer = make_optimizer(config.train, total, learning_rate=given[0])
+            full = made._replace(key=jax.random.wrap_key_data(given[1]), step=state.step)
+            after = pure.advance(optimizer, full, images, labels, order if shared else given[2], number)
+            return after._replace(key=None, step=None)  # type: ignore
+
+        given = (rates, state.key) if shared else (rates, state.key, order)
+        after = _over_networks(method, one, count[0], given, state._replace(key=None, step=None))  # type: ignore
+        return after._replace(key=state.key, step=state.step + number)
+
+    def evaluate(count: Array, params: Any, images: Array, labels: Array) -> tuple[Array, Array]:
+        def one(params: Any, made: Any) -> tuple[Array, Array]:
+            losses, found = pure.evaluate(params, images, labels)
+            return losses, found == labels
+
+        made = tuple(jnp.zeros((size, len(labels)), dtype) for dtype in (jnp.float32, bool))
+        return _over_networks(method, one, count[0], params, made)
+
+    def order(state: TrainState, shared_key: Array) -> Array:
+        def one(key: Array) -> Array:
+            return pure.order(state._replace(key=jax.random.wrap_key_data(key)))
+
+        return one(shared_key) if shared else lax.map(one, state.key)
+
+    def compiled(f: Callable[..., Any], specs: tuple, out: Any, *shapes: Any, **options: Any) -> Any:
+        mapped = jax.shard_map(f, mesh=mesh, in_specs=specs, out_specs=out, check_vma=False)
+        return jax.jit(mapped, **options).lower(*shapes).compile()
+
+    def shape(spec: P, dtype: Any, *sides: int) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct(sides, dtype, sharding=NamedSharding(mesh, spec))
+
+    places = size * mesh.size
+    stacked = jax.tree.map(lambda a: shape(model, a.dtype, places, *a.shape[1:]), example._replace(step=None))
+    state = stacked._replace(step=shape(P(), jnp.int32))
+    counts, rates = shape(model, jnp.int32, mesh.size), shape(model, jnp.float32, places)
+    length = steps * min(config.train.batch_size, len(arrays["train_labels"]))
+    orders = shape(each_order, jnp.int32, *([length] if shared else [places, length]))
+    train, test = ([arrays[f"{part}_images"], arrays[f"{part}_labels"]] for part in ("train", "test"))
+
+    make_order = compiled(order, (SPREAD, P()), each_order, state, shape(P(), jnp.uint32, 2))
+    shapes = (counts, rates, state, *train, orders, shape(P(), jnp.int32))
+    specs = (model, model, SPREAD, P(), P(), each_order, P())
+    forward = compiled(advance, specs, SPREAD, *shapes, donate_argnums=2)
+    score = compiled(evaluate, (model, model, P(), P()), (model, model), counts, state.params, *test)
+    held = _bytes_of(forward, mesh.size) + _bytes_of(score, mesh.size)
+    return GroupPrograms(make_order, forward, score, size, held)
+
+
+def _bytes_of(program: Any, devices: int) -> int:
+    """What a compiled program holds at once on all devices."""
+    stats = program.memory_analysis()
+    if stats is None:
+        return 0
+    held = stats.argument_size_in_bytes + stats.output_size_in_bytes - stats.alias_size_in_bytes
+    return devices * (held + stats.temp_size_in_bytes)
+
+
+def free_memory() -> int | None:
+    """Bytes that are free for a group on all devices; None where nobody says."""
+    device = jax.devices()[0]
+    if device.platform != "cpu":
+        stats = device.memory_stats() or {}
+        limit = stats.get("bytes_limit")
+        return None if limit is None else (limit - stats.get("bytes_in_use", 0)) * jax.device_count()
+    free, groups = [], Path("/sys/fs/cgroup")
+    for limit, used in (
+        (groups / "memory.max", groups / "memory.current"),
+        (groups / "memory" / "memory.limit_in_bytes", groups / "memory" / "memory.usage_in_bytes"),
+    ):
+        with contextlib.suppress(OSError, ValueError):  # no such file, or "max"
+            free.append(int(limit.read_text()) - int(used.read_text()))
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        free += [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")]
+    return min(free) if free else None
