@@ -21,6 +21,7 @@ import tyro
 
 from jaxact.cli.output import print_table
 from jaxact.training import Dataset, SweepConfig, TrainConfig, run_sweep
+from jaxact.training.devices import use_cores
 
 EPOCH = 50_000  # images
 
@@ -51,7 +52,7 @@ class Bench:
 
     def run(self) -> None:
         """Prints the table."""
-        jax.config.update("jax_num_cpu_devices", self.devices or os.cpu_count() or 1)
+        use_cores(self.devices)
         rng = np.random.default_rng(0)
         images = rng.integers(0, 256, (self.images, 32, 32, 3), np.uint8)
         labels = rng.integers(0, 10, self.images).astype(np.int32)
@@ -93,7 +94,7 @@ class Bench:
 
 def _torch_version() -> str:
     try:
-        import torch
+        import torch  # pyright: ignore[reportMissingImports]
     except ImportError:
         return ""
     return f"; torch {torch.__version__}, {torch.get_num_threads()} threads"
@@ -102,10 +103,10 @@ def _torch_version() -> str:
 def _torch_peers(activation: str, images: np.ndarray, labels: np.ndarray, batch_size: int) -> dict[str, Any]:
     """Functions that train a new network for an epoch of the images, by name; none where torch is absent."""
     try:
-        import torch
+        import torch  # pyright: ignore[reportMissingImports]
     except ImportError:
         return {}
-    from torch import nn
+    from torch import nn  # pyright: ignore[reportMissingImports]
 
     pixels = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
     targets = torch.from_numpy(labels).long()

@@ -6,7 +6,6 @@ It says first how long it will take. Interrupted, it goes on when it is called a
 
 import dataclasses
 import math
-import os
 import sys
 import time
 from collections import Counter
@@ -17,6 +16,7 @@ import jax
 import tyro
 
 from jaxact.training import Dataset, Interrupted, SweepConfig, TrainConfig, load_dataset, run_sweep, summarize
+from jaxact.training.devices import use_cores
 from jaxact.training.sweep_summary import Setting, Summary, fate
 
 
@@ -48,7 +48,7 @@ class Study:
 
     def run(self) -> None:
         """Trains what is missing, then prints the table."""
-        jax.config.update("jax_num_cpu_devices", self.devices or os.cpu_count() or 1)
+        use_cores(self.devices)
         options: Any = {name: getattr(self, name) for name in ("dataset", "data_dir", "epochs", "pixels")}
         config = SweepConfig(
             activations="all" if self.activations == "all" else self.activations.split(","),
@@ -71,7 +71,10 @@ def _note(line: str) -> None:
 
 def _forecast(config: SweepConfig, data: Dataset, out: str) -> str:
     """How long it will take, by a try with a tenth of the images."""
-    part = Dataset(data.name, *(a[: max(len(a) // 10, 1)] for a in data[1:5]), data.classes)
+    fields = ("train_images", "train_labels", "test_images", "test_labels")
+    part = data._replace(
+        **{field: getattr(data, field)[: len(getattr(data, field)) // 10 + 1] for field in fields}
+    )
     trial = dataclasses.replace(
         config, activations=["gelu"], seeds=1, train=dataclasses.replace(config.train, epochs=1), out=None
     )

@@ -1,22 +1,19 @@
 """Command `sweep`."""
 
 import argparse
-import contextlib
 import dataclasses
 import math
-import os
 import re
 import shlex
 import sys
 from typing import Any, Literal
-
-import jax
 
 from jaxact import training
 from jaxact.cli import parse
 from jaxact.cli.output import print_json, print_table
 from jaxact.errors import InputError
 from jaxact.training.config import Optimizer
+from jaxact.training.devices import use_cores
 from jaxact.training.run import claim_folder
 from jaxact.training.sweep_folder import load_sweep
 
@@ -74,7 +71,7 @@ class Sweep:
     pixels: Literal["raw", "unit", "standardized"] = "raw"
     augment: bool = False
     dtype: Literal["float32", "bfloat16"] = "float32"
-    formulation: Literal["auto", "plain", "tiled"] = "auto"
+    formulation: Literal["auto", "plain", "spectral"] = "auto"
     order: Literal["seed", "shared"] = "seed"
     method: Literal["auto", "map", "vmap"] = "auto"
     group: int | None = None
@@ -122,7 +119,7 @@ class Sweep:
     def run(self) -> int:
         """Trains, prints the table, and says how to go on where it ends early."""
         config, quiet, data = self.config(), self.quiet or self.json, None
-        _use_cores(self.devices)
+        use_cores(self.devices)
         if not config.out:  # the folder is made when nothing can go wrong before it is used
             data = training.load_dataset(self.dataset, data_dir=self.data_dir, progress=not quiet)
             config = dataclasses.replace(config, out=claim_folder(config.train, what="sweep"))
@@ -188,9 +185,3 @@ def _split(name: str, text: str, kind: Any) -> list[Any]:
         what = "whole numbers" if kind is int else "numbers"
         option = name.replace("_", "-")
         raise InputError(f"--{option} must be {what} with commas between them, got {text!r}") from None
-
-
-def _use_cores(devices: int | None) -> None:
-    """Makes each core a device where JAX computes on the CPU: networks side by side need no second thread."""
-    with contextlib.suppress(RuntimeError):  # JAX has begun to compute: the devices are what they are
-        jax.config.update("jax_num_cpu_devices", devices or os.cpu_count() or 1)

@@ -22,8 +22,8 @@ HEARTBEAT = 20  # seconds without a sign of life after which a process counts as
 IMAGES_PER_CORE = 64  # below it a core waits for the others longer than it helps them
 
 
-def use_cores(most: int) -> None:
-    """Makes JAX see up to ``most`` CPU cores as a device each, unless told otherwise; before JAX is first used.
+def use_cores(most: int | None = None) -> None:
+    """Makes JAX see all CPU cores, or at most so many, as a device each; before JAX is first used.
 
     XLA runs many operations of a step on one core only; a device a core, with a part of the batch each, keeps all
     of them busy. JAX_NUM_CPU_DEVICES, or the flag xla_force_host_platform_device_count, take precedence.
@@ -32,7 +32,7 @@ def use_cores(most: int) -> None:
     if jax.config.jax_num_cpu_devices < 0 and not set_by_flag:  # pyright: ignore[reportAttributeAccessIssue]
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         with contextlib.suppress(RuntimeError):  # JAX is in use already, with the devices that it has
-            jax.config.update("jax_num_cpu_devices", max(1, min(cores, most)))
+            jax.config.update("jax_num_cpu_devices", max(1, min(cores, most or cores)))
 
 
 def join(coordinator: str, processes: int | None = None, process: int | None = None) -> None:
@@ -65,12 +65,12 @@ def join(coordinator: str, processes: int | None = None, process: int | None = N
     except (ValueError, RuntimeError) as error:
         raise InputError(f"the processes cannot be joined: {str(error).splitlines()[0]}") from None
     sys.stdout.flush()
-    with contextlib.ExitStack() as restored:  # Gloo reports on stdout, which belongs to the results
+    with contextlib.ExitStack() as restored:  # Gloo reports its first connection on stdout, which is for results
         stdout = os.dup(1)
         restored.callback(os.close, stdout)
         restored.callback(os.dup2, stdout, 1)
         os.dup2(2, 1)
-        jax.devices()
+        wait_for_all("the start")
 
 
 def _from_environment(name: str) -> int | None:

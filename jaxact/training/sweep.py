@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from jaxact.errors import InputError
 from jaxact.training.data import Dataset, check_dataset, load_dataset
+from jaxact.training.devices import MODEL, make_mesh
 from jaxact.training.interrupt import Interrupted, deferred_signals
 from jaxact.training.loop import NOT_MIRRORED
 from jaxact.training.run import locked, pixel_scaling
@@ -37,7 +38,6 @@ from jaxact.training.sweep_group import (
     free_memory,
     initial_group,
     make_group_programs,
-    make_mesh,
     place,
     put,
 )
@@ -104,7 +104,7 @@ def run_sweep(
     gains, remarks = find_gains(config)
     dataset = dataset or load_dataset(config.train.dataset, data_dir=config.train.data_dir, progress=progress)
     check_dataset(dataset)
-    mesh, sizes = make_mesh(config), [len(dataset.train_labels), len(dataset.test_labels)]
+    mesh, sizes = make_mesh(config.devices, axis=MODEL), [len(dataset.train_labels), len(dataset.test_labels)]
     if folder and folder.record["data"]["images"] != sizes:
         raise InputError(f"{folder.folder} was trained on other images, the data set has {sizes[0]} to train")
     if not folder:
@@ -207,7 +207,7 @@ class _Sweep:
         options = self.config.run_config(self.networks[label][0])
         if choose_method(self.config) == "vmap" and options.formulation == "auto":
             # Products of matrices stay products; convolutions with a kernel for each network are slow everywhere.
-            options = dataclasses.replace(options, formulation="tiled")
+            options = dataclasses.replace(options, formulation="spectral")
         model = nnx.eval_shape(lambda: initial_model(options, len(self.dataset.classes)))
         data = self.folder.record["data"]
         augment = functools.partial(shift_and_mirror, mirror=self.dataset.name not in NOT_MIRRORED)
@@ -237,7 +237,7 @@ class _Sweep:
         counts, places = deal(len(networks), self.mesh.size, size)
         rates = np.zeros(size * self.mesh.size, np.float32)
         rates[places] = [network.learning_rate for network in networks]
-        counts, rates = put((counts, rates), P("model"), self.mesh)
+        counts, rates = put((counts, rates), P(MODEL), self.mesh)
         state = place(host, places, size, self.mesh)
         del host, found
         before = list(self.rows)
@@ -273,7 +273,7 @@ class _Sweep:
             new = make_rows(networks, epoch + 1, sums, self.images, losses[places], right[places], share, rows)
             rows, seconds = rows + new, 0.0
             self.rows = before + rows
-            zeros = [put(np.zeros_like(a), P("model"), self.mesh) for a in (state.loss, state.correct)]
+            zeros = [put(np.zeros_like(a), P(MODEL), self.mesh) for a in (state.loss, state.correct)]
             state = state._replace(loss=zeros[0], correct=zeros[1])
             if epoch + 1 < self.epochs:
                 self._save(name, state, places, rows, seconds)

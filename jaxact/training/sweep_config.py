@@ -18,7 +18,7 @@ from jaxact.training.loop import build_model
 INITIALIZERS = ("glorot_uniform", "gain")
 MOST = 10_000  # seeds, or learning rates
 _CHOICES = {"order": ("seed", "shared"), "method": ("auto", "map", "vmap")}
-_VARIED = ("activation", "learning_rate", "seed", "out")  # options of a run that the sweep sets itself
+_VARIED = ("activation", "learning_rate", "seed", "devices", "out")  # options of a run that the sweep sets itself
 
 
 class Network(NamedTuple):
@@ -86,7 +86,7 @@ class SweepConfig:
         """Checks what varies, and keeps it as tuples without repetitions."""
         seeds: Any = self.seeds
         if isinstance(seeds, Integral) and not isinstance(seeds, bool):
-            if not 1 <= seeds <= MOST:
+            if not 1 <= int(seeds) <= MOST:
                 raise InputError(f"seeds must be a number from 1 to {MOST}, or a list, got {shown(seeds)}")
             seeds = range(int(seeds))
         lists: dict[str, Any] = {
@@ -144,7 +144,8 @@ class SweepConfig:
     @classmethod
     def from_dict(cls, options: dict[str, Any]) -> "SweepConfig":
         """The inverse of `to_dict`."""
-        return cls(**options | {"train": TrainConfig(**options["train"])})
+        given: dict[str, Any] = options | {"train": TrainConfig(**options["train"])}
+        return cls(**given)
 
 
 def find_gains(config: SweepConfig) -> tuple[dict[str, dict[str, Initializer | None]], list[str]]:

@@ -14,8 +14,8 @@ from jax import Array, lax
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from jaxact.errors import InputError
 from jaxact.training.config import TrainConfig, make_optimizer
+from jaxact.training.devices import MODEL
 from jaxact.training.step import Functions, TrainState, initial_state
 from jaxact.training.sweep_config import SweepConfig
 
@@ -23,7 +23,7 @@ SHARE = 0.5  # of the free memory, for a group that is sized to fit
 IN_TURN = 8  # networks of a device that take turns: more gain nothing, and each turn lasts longer
 
 # All networks of a group are at the same step, so it is one number. Keys are kept as their data.
-SPREAD = TrainState(P("model"), P("model"), P("model"), P(), P("model"), P("model"), P("model"))  # type: ignore
+SPREAD = TrainState(P(MODEL), P(MODEL), P(MODEL), P(), P(MODEL), P(MODEL), P(MODEL))  # type: ignore
 
 
 class GroupPrograms(NamedTuple):
@@ -56,18 +56,6 @@ def choose_method(config: SweepConfig) -> str:
     if config.method != "auto":
         return config.method
     return "map" if jax.default_backend() == "cpu" else "vmap"
-
-
-def make_mesh(config: SweepConfig) -> Mesh:
-    """The devices in a row, along the axis "model".
-
-    Raises:
-      InputError: if there are fewer than the options ask for.
-    """
-    devices = jax.devices()
-    if config.devices and config.devices > len(devices):
-        raise InputError(f"devices must be at most {len(devices)}, which JAX sees, got {config.devices}")
-    return Mesh(np.array(devices[: config.devices]), ("model",))
 
 
 def deal(networks: int, devices: int, size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -148,7 +136,7 @@ def make_group_programs(
       arrays: images and labels of training and test on the devices: train_images, train_labels, test_images, ...
     """
     method, shared, total = choose_method(config), config.order == "shared", config.train.epochs * steps
-    model, each_order = P("model"), P() if shared else P("model")
+    model, each_order = P(MODEL), P() if shared else P(MODEL)
 
     def advance(
         count: Array, rates: Array, state: TrainState, images: Array, labels: Array, order: Array, number: Array
