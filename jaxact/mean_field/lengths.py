@@ -193,6 +193,19 @@ def q_star(fn: Callable, sigma_w: np.ndarray, sigma_b: np.ndarray, q_0: np.ndarr
     return out.reshape(np.broadcast_shapes(sigma_w.shape, sigma_b.shape, q_0.shape))
 
 
+def exploding(fn: Callable, sigma_b: np.ndarray, q_0: float) -> np.ndarray:
+    """The sigma_w, of the shape of sigma_b, above which signals of variance q_0 explode.
+
+    They do where V(q) > q for every q from q_0 on, that is sigma_w^2 > sup (q - sigma_b^2) / E f^2.
+    """
+    top = q_limit(fn)
+    q = np.geomspace(q_0, top, 64 * int(np.ceil(np.log10(top / q_0))) + 1)
+    second = integrals(fn, q).second
+    with np.errstate(divide="ignore"):  # inf where f is 0; where E f^2 overflows nothing keeps signals
+        least = np.where(np.isnan(second), 0.0, (q - sigma_b[..., None] ** 2) / second)
+    return np.sqrt(least.max(-1, initial=0.0))
+
+
 def _root(fn: Callable, w: np.ndarray, b: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
     """Root of V(q) - q, which falls through 0 between low and high: Newton's method, kept inside by bisection."""
     low, high = low.copy(), high.copy()
