@@ -3,7 +3,8 @@
 Same functions, same points, same dtype, in turns in one process. Three questions: the whole map (f, f', f'' of
 every function at every point), the share of the points that is saturated or dead, and that of a Gaussian, which
 jaxact has in closed form and the others from the points. Touching fresh memory takes much of the time of a map, so
-all is timed twice: as memory comes, and with malloc told to keep what it was given back, the best for everybody.
+all is timed twice: as memory comes, and with malloc told to keep what it was given back, the best for everybody;
+and so is writing zeros of the size of the map, which no map can be faster than.
 Run it as: python scripts/bench_saturation.py --points 1000000
 """
 
@@ -24,6 +25,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import tyro
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 import jaxact
 from jaxact.analysis.saturation_map import max_slopes
@@ -37,11 +39,6 @@ MASKS = ("saturated", "dead")
 STEP = np.float32(2.0**-7)  # of the differences; a power of two, so that x + h is exact more often
 THRESHOLD = 1e-2
 FAR = 20.0  # beyond, softplus and exp overflow in NumPy's plain forms
-
-
-def sigmoid(x: np.ndarray) -> np.ndarray:
-    """As one writes it in NumPy."""
-    return 1 / (1 + np.exp(-x))
 
 
 def softplus(x: np.ndarray) -> np.ndarray:
@@ -67,8 +64,8 @@ FUNCTIONS: dict[str, tuple[str, dict[str, Any], Function]] = {
     "relu": ("relu", {}, lambda x: np.maximum(x, 0)),
     "relu6": ("relu6", {}, lambda x: np.clip(x, 0, 6)),
     "selu": ("selu", {}, lambda x: np.float32(1.05070098) * np.where(x > 0, x, 1.67326324 * np.expm1(x))),
-    "sigmoid": ("sigmoid", {}, sigmoid),
-    "silu": ("silu", {}, lambda x: x * sigmoid(x)),
+    "sigmoid": ("sigmoid", {}, lambda x: 1 / (1 + np.exp(-x))),
+    "silu": ("silu", {}, lambda x: x / (1 + np.exp(-x))),
     "soft_sign": ("softsign", {}, lambda x: x / (1 + np.abs(x))),
     "softplus": ("softplus", {}, softplus),
     "tanh": ("tanh", {}, np.tanh),
@@ -152,13 +149,19 @@ def by_jaxact(fns: list[Callable], x: jax.Array, tops: np.ndarray, std: float) -
     }
 
 
+def by_nobody(count: int, x: jax.Array) -> dict[str, Callable[[], Any]]:
+    """The floor: an array of zeros of as many bytes as the map, spread over the devices where that can be."""
+    devices = jax.devices()[: jax.device_count() if x.size % jax.device_count() == 0 else 1]
+    place = NamedSharding(Mesh(np.array(devices), ("points",)), PartitionSpec(None, "points"))
+    return {"map": jax.jit(lambda: jnp.zeros((len(ORDERS) * count, x.size), x.dtype), out_shardings=place)}
+
+
 def keep_pages() -> bool:
     """Tells glibc's malloc to keep memory that it is given back, instead of handing it to the system."""
     try:
         libc = ctypes.CDLL("libc.so.6")
-        return bool(
-            libc.mallopt(-3, 32 << 20) and libc.mallopt(-1, 2**31 - 1)
-        )  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD
+        # M_MMAP_MAX: nothing is mapped for itself, however large; M_TRIM_THRESHOLD: nothing is handed back.
+        return bool(libc.mallopt(-4, 0) and libc.mallopt(-1, 2**31 - 1))
     except (OSError, AttributeError):
         return False
 
@@ -201,16 +204,15 @@ class Bench:
             sys.exit("--repeats, --points, --devices and the number of --functions must be at least 1")
         jax.config.update("jax_num_cpu_devices", self.devices)
         x = np.random.default_rng(0).normal(0, self.std, self.points).astype(np.float32).clip(-FAR, FAR)
-        ours = [getattr(jaxact, name) for name in self.functions]
+        ours, theirs = ([getattr(of, name) for name in self.functions] for of in (jaxact, jax.nn))
         tops = max_slopes(ours, np.float32)
         on_device = jnp.asarray(x)
         sources = {
             "jaxact": by_jaxact(ours, on_device, tops, self.std),
-            "jaxact of jax.nn's": by_jaxact(
-                [getattr(jax.nn, name) for name in self.functions], on_device, tops, self.std
-            ),
+            "jaxact of jax.nn's": by_jaxact(theirs, on_device, tops, self.std),
             "NumPy": by_numpy(self.functions, x, tops),
             "NumPy float64": by_numpy(self.functions, x.astype(np.float64), tops),
+            "zeros": by_nobody(len(ours), on_device),
         }
         if importlib.util.find_spec("torch"):
             sources["torch"] = by_torch(self.functions, x, tops)
@@ -281,13 +283,13 @@ class Bench:
     def all_of_jaxact(self, x: jax.Array) -> list[dict[str, Any]]:
         """The map of every activation of the table, in one program."""
         fns = [row.function for row in jaxact.ACTIVATIONS.values()]
-        start = time.perf_counter()
-        last = jax.block_until_ready(jaxact.saturation_map(fns, x=x, fields=ORDERS))
-        first, values = time.perf_counter() - start, []
-        for _ in range(self.repeats):
-            start = time.perf_counter()
-            last = jax.block_until_ready(jaxact.saturation_map(fns, x=x, fields=ORDERS, out=last))
-            values.append(time.perf_counter() - start)
+        kept: list[Any] = [None]
+
+        def whole() -> Any:
+            kept[0] = jaxact.saturation_map(fns, x=x, fields=ORDERS, out=kept[0])
+            return kept[0]
+
+        first, _, *values = (seconds(whole) for _ in range(2 + self.repeats))  # two programs: without and with out
         ms = float(np.median(values)) * 1e3
         print(f"{len(fns)} functions, {x.size:,} points, three orders: {ms:.0f} ms; the first call {first:.1f} s")
         return [{"what": "map, out=last", "of": f"all {len(fns)} of jaxact", "ms": ms, "first call, s": first}]

@@ -244,6 +244,25 @@ def test_phase_diagram():
     assert (diagram.phase.c[~diagram.ordered] < 1).all()
 
 
+@pytest.mark.parametrize("fn", [jax.nn.relu, jaxact.gelu, jaxact.silu, jaxact.elu, jnp.tanh])
+def test_where_signals_explode(fn):
+    grid = {"sigma_w": np.linspace(0.3, 3, 61), "sigma_b": np.linspace(0, 1.5, 7)}
+    diagram = mean_field.phase_diagram(fn, **grid)
+    np.testing.assert_array_equal(np.isinf(diagram.phase.q), diagram.sigma_w > diagram.explodes[:, None])
+    # To four digits, between the points of any grid.
+    near = diagram.explodes < 10
+    for factor, explodes in ((1 - 1e-4, False), (1 + 1e-4, True)):
+        at = {"sigma_w": factor * diagram.explodes[near], "sigma_b": grid["sigma_b"][near]}
+        np.testing.assert_array_equal(np.isinf(mean_field.fixed_length(fn, **at)), explodes)
+
+
+def test_where_signals_explode_in_closed_form():
+    b = np.linspace(0, 1.5, 7)
+    diagram = mean_field.phase_diagram(jaxact.relu_squared, sigma_w=[1.0], sigma_b=b)
+    q = np.maximum(1, 2 * b**2)  # the largest (q - b^2) / E f^2 with E f^2 = 3 q^2 / 2
+    np.testing.assert_allclose(diagram.explodes, np.sqrt((q - b**2) / (1.5 * q**2)), rtol=1e-4)
+
+
 def test_transformations():
     w = jnp.array([0.9, 2.0])
     expected = mean_field.fixed_point(jnp.tanh, sigma_w=np.asarray(w), sigma_b=0.3)

@@ -506,19 +506,20 @@ import jax, jax.numpy as jnp, numpy as np, jaxact, warnings
 warnings.simplefilter("error")
 assert jax.device_count() == 4
 fns = [jnp.tanh, jax.nn.relu]
-for n in (1000, 1003):
-    x = jnp.linspace(-9, 9, n)
+for shape, parts in (((1000,), 4), ((1003,), 1), ((1002,), 3), ((1, 8, 125), 4), ((6, 4), 3)):
+    x = jnp.linspace(-9, 9, np.prod(shape)).reshape(shape)
     fields = ["value", "slope", "dead"]
     m = jaxact.saturation_map(fns, x=x, std=jnp.array([1.0, 2.0]), block=100, fields=fields)
     want = jnp.stack([jnp.stack([jaxact.derivative(f)(s * x) for s in (1.0, 2.0)]) for f in fns])
     np.testing.assert_allclose(m.slope, want, rtol=1e-5, atol=1e-6)
+    # In equal parts, of which none is held twice: an array has no others.
+    sizes = [s.data.size for s in m.slope.addressable_shards]
+    assert sizes == [4 * x.size // parts] * parts, m.slope.sharding
     mean = jaxact.saturation_map(fns, x=x, std=jnp.array([1.0, 2.0]), block=100, reduce="mean", fields=fields)
-    np.testing.assert_allclose(mean.dead, m.dead.mean(-1), rtol=1e-6)
-    np.testing.assert_allclose(mean.value, m.value.mean(-1), rtol=1e-4, atol=1e-6)
-    if n == 1000:
-        assert {s.data.shape for s in m.slope.addressable_shards} == {(2, 2, 250)}, m.slope.sharding
-        m = jaxact.saturation_map(fns, x=x, std=jnp.array([1.0, 2.0]), block=100, out=m, fields=fields)
-        np.testing.assert_allclose(m.slope, want, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(mean.dead, m.dead.reshape(2, 2, -1).mean(-1), rtol=1e-6)
+    np.testing.assert_allclose(mean.value, m.value.reshape(2, 2, -1).mean(-1), rtol=1e-4, atol=1e-6)
+    m = jaxact.saturation_map(fns, x=x, std=jnp.array([1.0, 2.0]), block=100, out=m, fields=fields)
+    np.testing.assert_allclose(m.slope, want, rtol=1e-5, atol=1e-6)
 """
 
 

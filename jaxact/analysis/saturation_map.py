@@ -1,5 +1,6 @@
 """Maps of saturation: many functions, inputs and orders in one program, which holds no more than it returns."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
@@ -39,10 +40,11 @@ def saturation_map(
       z = \mu + \sigma x, \qquad f(z), \; f'(z), \; f''(z), \qquad g(z) = |f'(z)| / \max |f'|
 
     The program goes over the points in blocks that fit into the cache, so beside its results it needs no memory
-    that grows with them; with ``reduce`` the results are single numbers, however fine the map. With several
-    devices the points are spread over them. On a CPU one device works on a block with one core: start JAX with as
-    many devices as cores (``jax.config.update("jax_num_cpu_devices", 2)``) to use all. Most of the time of a large
-    map goes into touching fresh memory: in a loop hand the last map back as ``out``.
+    that grows with them; with ``reduce`` the results are single numbers, however fine the map. Of several devices
+    a map is spread over as many as divide the first axis of ``x``, with ``reduce`` over all. On a CPU one device
+    works with one core: start JAX with as many devices as cores (``jax.config.update("jax_num_cpu_devices", 2)``)
+    to use all. Most of the time of a large map goes into touching fresh memory: in a loop hand the last map back
+    as ``out``.
 
     Args:
       fns: elementwise functions, as for `saturation_regions`.
@@ -93,24 +95,31 @@ def saturation_map(
         tops = max_slopes(fns, x.dtype, domain) if max_slope is None else _given(max_slope, len(fns))
     else:
         tops = np.ones(len(fns))
-    wide = jnp.promote_types(x.dtype, jnp.float32)
     scale_shape = () if scales is None else scales.shape[1:]
-    devices = tuple(jax.local_devices()) if x.size and not isinstance(x, Tracer) else (None,)
+    devices = (None,) if isinstance(x, Tracer) else _devices(x.shape, reduce is not None)
     plan = Plan(fns, fields, reduce is not None, int(block), scale_shape, x.shape, devices)
     if out is not None:
         _check_out(out, fields, (len(fns), *scale_shape, *x.shape), x.dtype, reduce)
         out = SaturationMap(*(getattr(out, name) if name in fields else None for name in SaturationMap._fields))
-    flat = x.ravel()
-    rest = (
-        None if scales is None else scales.reshape(2, -1),
-        jnp.asarray(tops, wide),
-        jnp.asarray(threshold, wide),
-    )
+    flat, around = x.ravel(), None if scales is None else scales.reshape(2, -1)
     if len(devices) > 1:
-        flat = jnp.pad(flat, (0, -flat.size % len(devices)), mode="edge")
+        if pad := -flat.size % len(devices):  # means alone: the last device is filled up with what is not counted
+            flat = jnp.pad(flat, (0, pad), mode="edge")
         flat = jax.device_put(flat, NamedSharding(mesh(plan), PartitionSpec(POINTS)))
-        rest = jax.device_put(rest, NamedSharding(mesh(plan), PartitionSpec()))
-    return run(plan, flat, *rest, out)
+        if around is not None:
+            around = jax.device_put(around, NamedSharding(mesh(plan), PartitionSpec()))
+    wide = np.dtype(jnp.promote_types(x.dtype, jnp.float32))
+    return run(plan, flat, around, np.asarray(tops, wide), np.asarray(threshold, wide), out)
+
+
+def _devices(shape: tuple[int, ...], reduced: bool) -> tuple[Any, ...]:
+    """All devices for means; for a map as many as divide its first axis, since an array has equal parts."""
+    devices = tuple(jax.local_devices())
+    first = next((n for n in shape if n > 1), 1)
+    count = len(devices)
+    while not reduced and first % count:
+        count -= 1
+    return devices[:count] if math.prod(shape) else devices[:1]
 
 
 def max_slopes(fns: Sequence[Callable], dtype: Any, domain: object = None) -> np.ndarray:

@@ -24,9 +24,27 @@ class Integrals(NamedTuple):
     fourth: np.ndarray
 
 
+class _Table(NamedTuple):
+    """What is integrated, at the nodes of a rule."""
+
+    rule: quadrature.Rule
+    columns: np.ndarray  # [nodes, 5]
+    last: np.ndarray  # f^2 where the integral is cut
+    inside: float  # where f overflows
+    jump: bool
+
+
 @quadrature.cached
-def _rule(fn: Callable, q_max: float) -> quadrature.Rule:
-    return quadrature.rule(fn, Q_MIN, q_max)
+def _table(fn: Callable, q_max: float) -> _Table:
+    rule = quadrature.rule(fn, Q_MIN, q_max)
+    jump = quadrature.jumps(fn, 2.0 ** np.ceil(np.log2(12 * rule.q_max**0.5)))
+    with np.errstate(over="ignore", invalid="ignore"):
+        finite = np.isfinite((rule.f * rule.x) ** 2 + rule.df**4)
+        inside = np.abs(rule.x[~finite]).min(initial=np.inf)
+        f, df = (np.where(finite, v, 0.0) for v in (rule.f, rule.df))
+        columns = np.stack([f * f, f * df * rule.x, df**2, df**4, f * f * rule.x**2], 1)
+        last = np.where(np.abs(rule.x) > 0.9 * min(12 * rule.q_max**0.5, inside), f * f, 0)
+    return _Table(rule, columns, last, inside, jump)
 
 
 @quadrature.cached
@@ -51,17 +69,10 @@ def integrals(fn: Callable, q: np.ndarray) -> Integrals:
     q = np.asarray(q, float)
     flat, limit = q.ravel(), q_limit(fn)
     top = flat[np.isfinite(flat)].max(initial=0.0)
-    rule = _rule(fn, next((b for b in (1.0, 1e2, 1e4) if top <= b < limit), limit))
-    jump = quadrature.jumps(fn, 2.0 ** np.ceil(np.log2(12 * rule.q_max**0.5)))
-    with np.errstate(over="ignore", invalid="ignore"):
-        finite = np.isfinite((rule.f * rule.x) ** 2 + rule.df**4)
-    inside = np.abs(rule.x[~finite]).min(initial=np.inf)
-    f, df = (np.where(finite, v, 0.0) for v in (rule.f, rule.df))
+    rule, columns, last, inside, jump = _table(fn, next((b for b in (1.0, 1e2, 1e4) if top <= b < limit), limit))
     out = np.empty((4, flat.size))
     rows = max(1, _CHUNK // rule.x.size)
     with np.errstate(over="ignore", invalid="ignore"):
-        columns = np.stack([f * f, f * df * rule.x, df**2, df**4, f * f * rule.x**2], 1)
-        last = np.where(np.abs(rule.x) > 0.9 * min(12 * rule.q_max**0.5, inside), f * f, 0)
         for i in range(0, flat.size, rows):
             part = np.clip(flat[i : i + rows], Q_MIN, limit)
             p = quadrature.density(rule.x, rule.w, part)
@@ -141,6 +152,14 @@ def check_callable(fn: object) -> None:
         raise TypeError(f"fn must be callable, got {type(fn).__name__} {shown(fn)}")
 
 
+@quadrature.cached
+def _lengths(fn: Callable, top: float) -> tuple[np.ndarray, np.ndarray]:
+    """E f^2 from q = `Q_MIN` to ``top``, inf where it does not exist."""
+    grid = np.geomspace(Q_MIN, top, 8 * int(np.log10(top / Q_MIN)) + 1)
+    second = integrals(fn, grid).second
+    return grid, np.where(np.isnan(second), np.inf, second)
+
+
 def q_star(fn: Callable, sigma_w: np.ndarray, sigma_b: np.ndarray, q_0: np.ndarray) -> np.ndarray:
     """The fixed point of the length map that q_0 moves to; 0 and inf among them."""
     w, b, q0 = (a.ravel() for a in np.broadcast_arrays(sigma_w**2, sigma_b**2, q_0))
@@ -148,9 +167,7 @@ def q_star(fn: Callable, sigma_w: np.ndarray, sigma_b: np.ndarray, q_0: np.ndarr
     left = np.arange(w.size)
     for top in (1e2, 1e4, 1e6):
         top = min(top, q_limit(fn))
-        grid = np.geomspace(Q_MIN, top, 8 * int(np.log10(top / Q_MIN)) + 1)
-        second = integrals(fn, grid).second
-        second = np.where(np.isnan(second), np.inf, second)
+        grid, second = _lengths(fn, top)
         start = np.clip(q0[left], Q_MIN, top)
         at_start = w[left] * integrals(fn, start).second + b[left] - start
         with np.errstate(invalid="ignore"):
@@ -174,6 +191,19 @@ def q_star(fn: Callable, sigma_w: np.ndarray, sigma_b: np.ndarray, q_0: np.ndarr
         if not left.size or top >= q_limit(fn):
             break
     return out.reshape(np.broadcast_shapes(sigma_w.shape, sigma_b.shape, q_0.shape))
+
+
+def exploding(fn: Callable, sigma_b: np.ndarray, q_0: float) -> np.ndarray:
+    """The sigma_w, of the shape of sigma_b, above which signals of variance q_0 explode.
+
+    They do where V(q) > q for every q from q_0 on, that is sigma_w^2 > sup (q - sigma_b^2) / E f^2.
+    """
+    top = q_limit(fn)
+    q = np.geomspace(q_0, top, 64 * int(np.ceil(np.log10(top / q_0))) + 1)
+    second = integrals(fn, q).second
+    with np.errstate(divide="ignore"):  # inf where f is 0; where E f^2 overflows nothing keeps signals
+        least = np.where(np.isnan(second), 0.0, (q - sigma_b[..., None] ** 2) / second)
+    return np.sqrt(least.max(-1, initial=0.0))
 
 
 def _root(fn: Callable, w: np.ndarray, b: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:

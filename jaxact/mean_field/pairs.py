@@ -143,14 +143,37 @@ def fixed_gap(fn: Callable, q: float, sigma_w: float, jump: bool) -> tuple[float
         gap = _bisect(lambda gap, s=s: excess(lambda g: sum_series(s, q, g), gap))
         if converged(s, 1 - gap):
             return gap, sum_series(s, q, gap)[1]
+    if not jump:
+        return _newton(lambda gap: rotated(fn, q, gap), q, target, gap)
     gap = _bisect(lambda gap: excess(lambda g: rotated(fn, q, g), gap), tolerance=1e-13)
-    return gap, (_slope_by_difference(fn, q, gap) if jump else rotated(fn, q, gap)[1])
+    return gap, _slope_by_difference(fn, q, gap)
 
 
 def _slope_by_difference(fn: Callable, q: float, gap: float) -> float:
     h = 1e-4 * gap
     up, down = rotated(fn, q, gap + h)[0], rotated(fn, q, gap - h)[0]
     return (up - down) / (2 * h * q)
+
+
+def _newton(
+    evaluate: Callable[[float], tuple[float, float]], q: float, target: float, gap: float
+) -> tuple[float, float]:
+    """Root of ln(lost / gap) - ln(target) in ln(gap), and the slope there, by Newton's method inside brackets.
+
+    The slope that comes with each costly evaluation gives the derivative, so a start with two digits needs three.
+    """
+    low, high, x, slope = np.log(1e-12), 0.0, np.log(gap), np.nan
+    for _ in range(60):
+        gap = float(np.exp(x))
+        lost, slope = evaluate(gap)
+        at = np.log(lost / gap / target)
+        low, high = (x, high) if at > 0 else (low, x)
+        new = min(max(x - at / (q * slope * gap / lost - 1), np.log(1e-12)), 0.0)
+        new = new if low <= new <= high else (low + high) / 2
+        if abs(at) <= 4e-15 or abs(new - x) <= 1e-13:
+            break
+        x = new
+    return gap, slope
 
 
 def _bisect(falls: Callable[[float], float], tolerance: float = 4e-16) -> float:

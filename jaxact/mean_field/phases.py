@@ -16,6 +16,7 @@ from jaxact.mean_field.lengths import (
     check_callable,
     check_q,
     check_sigmas,
+    exploding,
     integrals,
     q_limit,
     q_star,
@@ -47,12 +48,21 @@ class Phase(NamedTuple):
 
 
 class PhaseDiagram(NamedTuple):
-    """`Phase` over a grid: arrays [sigma_b, sigma_w]; ordered where gradients vanish, chi_1 < 1."""
+    """`Phase` over a grid: arrays [sigma_b, sigma_w].
+
+    Attributes:
+      sigma_w: standard deviation of the weights times the root of the fan-in.
+      sigma_b: standard deviation of the biases.
+      phase: what is there, of signals that start with variance 1.
+      ordered: where gradients vanish, chi_1 < 1.
+      explodes: the sigma_w above which such signals explode, [sigma_b], whatever the grid.
+    """
 
     sigma_w: np.ndarray
     sigma_b: np.ndarray
     phase: Phase
     ordered: np.ndarray
+    explodes: np.ndarray
 
 
 class _One(NamedTuple):
@@ -213,4 +223,4 @@ def phase_diagram(fn: Callable[[Any], Array], *, sigma_w: ArrayLike, sigma_b: Ar
             raise InputError(f"{name} must be one-dimensional, an axis of the grid, got shape {np.shape(axis)}")
     w, b = np.meshgrid(np.asarray(sigma_w, float), np.asarray(sigma_b, float))
     phase = fixed_point(fn, sigma_w=w, sigma_b=b)
-    return PhaseDiagram(w, b, phase, phase.chi_1 < 1)
+    return PhaseDiagram(w, b, phase, phase.chi_1 < 1, exploding(fn, b[:, 0], 1.0))

@@ -42,16 +42,21 @@ def plot_phase(
       critical: what `jaxact.mean_field.critical_point` gives, or sigma_w and sigma_b of points.
     """
     w, b, phase = diagram.sigma_w, diagram.sigma_b, diagram.phase
-    exploding = np.isinf(phase.q)
+    exploding = w > diagram.explodes[:, None]
     with np.errstate(divide="ignore", invalid="ignore"):
         rate = np.clip(np.log(phase.chi_1), -30, 30)
         # Signed, so that it goes through 0 at the edge of chaos, where depth scales are infinite.
         decay = np.where(np.isfinite(phase.c), np.where(rate < 0, 1, -1) / phase.xi_c, np.nan)
-    axes.contourf(w, b, rate, levels=[-31, 0, 31], colors=[p["facecolor"] for p in _PHASES.values()][:2])
     shown = [(rate < 0).any(), (rate >= 0).any(), exploding.any()]
+    fill: dict[str, Any] = {"levels": [-31, 0, 31], "colors": [p["facecolor"] for p in _PHASES.values()][:2]}
+    # Where signals begin to explode, chi_1 may jump: each side is drawn by itself, up to the border between them.
+    axes.contourf(w, b, _spread(rate, ~exploding), **fill)
     if exploding.any():
-        hatch: dict[str, Any] = {"colors": "none", "hatches": [list(_PHASES.values())[2]["hatch"]]}
-        axes.contourf(w, b, exploding, levels=[0.5, 1.5], **hatch).set(edgecolor="0.6", linewidth=0)
+        border = np.clip(diagram.explodes, w.min(), w.max())
+        style = _PHASES["signals of variance 1 explode"]
+        beyond = axes.fill_betweenx(b[:, 0], border, w.max(), lw=0, **style)
+        axes.contourf(w, b, _spread(rate, exploding), **fill).set_clip_path(beyond.get_paths()[0], axes.transData)
+        beyond.set_zorder(1.1)
     for (label, style), there in zip(_PHASES.items(), shown, strict=True):
         if there:
             axes.fill([], [], label=label, lw=0, **style)
@@ -85,6 +90,13 @@ def plot_phase(
     axes.set_xlabel(r"$\sigma_w$")
     axes.set_ylabel(r"$\sigma_b$")
     return axes
+
+
+def _spread(values: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Values along rows, where they are not known those of the nearest place where they are."""
+    columns = np.arange(values.shape[1])
+    far = np.abs(columns[:, None] - columns) + np.where(known, 0, 2 * columns.size)[:, None, :]
+    return np.take_along_axis(values, far.argmin(-1), axis=1)
 
 
 def _points(at: EdgeOfChaos | CriticalPoint | Pair) -> tuple[np.ndarray, np.ndarray]:
