@@ -8,6 +8,8 @@ Run it as: python scripts/bench_sweep.py
 """
 
 import dataclasses
+import importlib
+import importlib.util
 import json
 import os
 import statistics
@@ -92,20 +94,18 @@ class Bench:
 
 
 def _torch_version() -> str:
-    try:
-        import torch
-    except ImportError:
+    if not importlib.util.find_spec("torch"):
         return ""
+    torch = importlib.import_module("torch")
     return f"; torch {torch.__version__}, {torch.get_num_threads()} threads"
 
 
 def _torch_peers(activation: str, images: np.ndarray, labels: np.ndarray, batch_size: int) -> dict[str, Any]:
     """Functions that train a new network for an epoch of the images, by name; none where torch is absent."""
-    try:
-        import torch
-    except ImportError:
+    if not importlib.util.find_spec("torch"):
         return {}
-    from torch import nn
+    torch = importlib.import_module("torch")
+    nn = torch.nn
 
     pixels = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
     targets = torch.from_numpy(labels).long()
