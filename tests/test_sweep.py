@@ -437,12 +437,12 @@ def test_command(tmp_path, capsys, monkeypatch):
 def test_interrupted_command(tmp_path, capsys, monkeypatch):
     with monkeypatch.context() as patch:
         at_step(patch, 1, interrupt)
-        assert main([*COMMAND, "--quiet", "--out", str(tmp_path / "a sweep")]) == 130
+        assert main([*COMMAND, "--epochs", "2", "--quiet", "--out", str(tmp_path / "a sweep")]) == 130
     out, err = capsys.readouterr()
     resume = f"jaxact sweep --resume '{tmp_path}/a sweep'"
     assert (out, err) == ("", f"jaxact: interrupted; all is saved, go on with: {resume}\n")
     assert main(["sweep", "--resume", str(tmp_path / "a sweep"), "--quiet"]) == 0
-    assert len(written(tmp_path / "a sweep")) == 2
+    assert len(written(tmp_path / "a sweep")) == 4
 
 
 def test_command_in_which_all_diverge(tmp_path, capsys):
