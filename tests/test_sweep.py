@@ -404,7 +404,7 @@ def test_the_figure_colours_the_best():
     bands[9].loss[0] = 1e6
     figure = plotting.sweep_figure(bands, title="title")
     (legend,) = figure.legends
-    assert [text.get_text() for text in legend.get_texts()] == [*(f"f{i}" for i in range(8)), "3 more"]
+    assert [text.get_text() for text in legend.get_texts()] == [*(f"f{i}" for i in range(7)), "4 more"]
     loss, accuracy = figure.axes
     assert len(accuracy.lines) == 11
     assert loss.get_ylim()[1] < 10
