@@ -17,6 +17,7 @@ from jaxact.cli import parse
 from jaxact.cli.output import print_json, print_table
 from jaxact.errors import InputError
 from jaxact.training.config import Optimizer
+from jaxact.training.lenet import Formulation
 from jaxact.training.run import claim_folder
 from jaxact.training.sweep_folder import load_sweep
 from jaxact.training.sweep_summary import Setting
@@ -75,7 +76,7 @@ class Sweep:
     pixels: Literal["raw", "unit", "standardized"] = "raw"
     augment: bool = False
     dtype: Literal["float32", "bfloat16"] = "float32"
-    formulation: Literal["auto", "plain", "tiled"] = "auto"
+    formulation: Formulation = "auto"
     order: Literal["seed", "shared"] = "seed"
     method: Literal["auto", "map", "vmap"] = "auto"
     group: int | None = None

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +22,7 @@ from tqdm import tqdm
 from jaxact.errors import InputError
 from jaxact.training.data import Dataset, check_dataset, load_dataset
 from jaxact.training.interrupt import Interrupted, deferred_signals
+from jaxact.training.lenet import Formulation
 from jaxact.training.loop import NOT_MIRRORED
 from jaxact.training.run import locked, pixel_scaling
 from jaxact.training.step import Functions, Pixels, TrainState, make_functions, shift_and_mirror
@@ -207,7 +208,7 @@ class _Sweep:
         options = self.config.run_config(self.networks[label][0])
         if choose_method(self.config) == "vmap" and options.formulation == "auto":
             # Products of matrices stay products; convolutions with a kernel for each network are slow everywhere.
-            options = dataclasses.replace(options, formulation="tiled")
+            options = dataclasses.replace(options, formulation=get_args(Formulation)[-1])
         model = nnx.eval_shape(lambda: initial_model(options, len(self.dataset.classes)))
         data = self.folder.record["data"]
         augment = functools.partial(shift_and_mirror, mirror=self.dataset.name not in NOT_MIRRORED)
