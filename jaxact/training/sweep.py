@@ -235,6 +235,9 @@ class _Sweep:
         host, rows, seconds = self._initial(networks), [], 0.0
         if found := self.folder.restore(name, host):
             host, rows, seconds = found
+        train, test = (
+            [self.arrays[f"{part}_{what}"] for what in ("images", "labels")] for part in ("train", "test")
+        )
         counts, places = deal(len(networks), self.mesh.size, size)
         rates = np.zeros(size * self.mesh.size, np.float32)
         rates[places] = [network.learning_rate for network in networks]
@@ -256,7 +259,6 @@ class _Sweep:
                 count = min(self.stretch, self.steps - done)
                 start = time.perf_counter()
                 number = put(np.int32(count), P(), self.mesh)
-                train = self.arrays["train_images"], self.arrays["train_labels"]
                 state = programs.advance(counts, rates, state, *train, order, number)
                 jax.block_until_ready(state)
                 elapsed = time.perf_counter() - start
@@ -266,7 +268,6 @@ class _Sweep:
                 wanted = round(count * SECONDS_BETWEEN_UPDATES / elapsed)
                 self.stretch = max(LEAST_STRETCH, min(wanted, 2 * count, self.steps))
             start = time.perf_counter()
-            test = self.arrays["test_images"], self.arrays["test_labels"]
             losses, right = jax.device_get(programs.evaluate(counts, state.params, *test))
             seconds += time.perf_counter() - start
             sums = collect(state._replace(params=None, opt_state=None), places)

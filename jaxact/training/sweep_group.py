@@ -65,9 +65,7 @@ def make_mesh(config: SweepConfig) -> Mesh:
       InputError: if there are fewer than the options ask for, or this is one process of several.
     """
     if jax.process_count() > 1:
-        raise InputError(
-            "a sweep runs in one process: give each process activations of its own, and its own --out"
-        )
+        raise InputError("a sweep runs in one process: give each its own activations, and its own --out")
     devices = jax.devices()
     if config.devices and config.devices > len(devices):
         raise InputError(f"devices must be at most {len(devices)}, which JAX sees, got {config.devices}")
