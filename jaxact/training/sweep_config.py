@@ -145,8 +145,8 @@ class SweepConfig:
     @classmethod
     def from_dict(cls, options: dict[str, Any]) -> "SweepConfig":
         """The inverse of `to_dict`."""
-        train = TrainConfig(**options["train"])
-        return cls(**{name: train if name == "train" else value for name, value in options.items()})
+        fields: dict[str, Any] = options | {"train": TrainConfig(**options["train"])}
+        return cls(**fields)
 
 
 def find_gains(config: SweepConfig) -> tuple[dict[str, dict[str, Initializer | None]], list[str]]:
