@@ -8,6 +8,8 @@ Run it as: python scripts/bench_sweep.py
 """
 
 import dataclasses
+import importlib
+import importlib.util
 import json
 import os
 import statistics
@@ -97,6 +99,7 @@ def _torch_version() -> str:
         import torch  # pyright: ignore[reportMissingImports]
     except ImportError:
         return ""
+    torch = importlib.import_module("torch")
     return f"; torch {torch.__version__}, {torch.get_num_threads()} threads"
 
 

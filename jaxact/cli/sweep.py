@@ -14,8 +14,10 @@ from jaxact.cli.output import print_json, print_table
 from jaxact.errors import InputError
 from jaxact.training.config import Optimizer
 from jaxact.training.devices import use_cores
+from jaxact.training.lenet import Formulation
 from jaxact.training.run import claim_folder
 from jaxact.training.sweep_folder import load_sweep
+from jaxact.training.sweep_summary import Setting
 
 _SHARED = (  # options of a run that all networks of a sweep have in common
     *("dataset", "data_dir", "epochs", "batch_size", "optimizer", "schedule", "momentum", "weight_decay"),
@@ -71,7 +73,7 @@ class Sweep:
     pixels: Literal["raw", "unit", "standardized"] = "raw"
     augment: bool = False
     dtype: Literal["float32", "bfloat16"] = "float32"
-    formulation: Literal["auto", "plain", "spectral"] = "auto"
+    formulation: Formulation = "auto"
     order: Literal["seed", "shared"] = "seed"
     method: Literal["auto", "map", "vmap"] = "auto"
     group: int | None = None
@@ -152,20 +154,9 @@ def print_summary(summaries: list[training.Summary]) -> None:
         done = s.networks - s.diverged
         networks = f"{done} of {s.networks}" if s.diverged else str(done)
         figures = [_spread(*s.last(key)) for key in ("val_accuracy", "val_loss", "accuracy")]
-        setting = s.setting
-        rows.append(
-            (rank, setting.activation, setting.initializer, f"{setting.learning_rate:g}", networks, *figures)
-        )
-    columns = (
-        "",
-        "activation",
-        "initializer",
-        "learning rate",
-        "networks",
-        "val_accuracy",
-        "val_loss",
-        "accuracy",
-    )
+        activation, initializer, rate = s.setting
+        rows.append((rank, activation, initializer, f"{rate:g}", networks, *figures))
+    columns = ("rank", *Setting._fields, "networks", "val_accuracy", "val_loss", "accuracy")
     epochs = f"{summaries[0].epoch} epoch" + "s" * (summaries[0].epoch > 1)
     print_table(columns, rows, title=f"mean ± standard deviation over seeds after {epochs}")
 

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-COLOURED = 8  # the eye tells no more curves apart
+COLOURED = 7  # the eye tells no more curves apart, and the eighth colour is grey
 
 
 class Band(NamedTuple):

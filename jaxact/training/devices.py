@@ -111,10 +111,12 @@ def make_mesh(devices: int | None = None, axis: str = DATA) -> Mesh:
       axis: the axis.
 
     Raises:
-      InputError: if there are not so many.
+      InputError: if there are not so many, or networks are to be spread over several processes.
     """
     found = jax.devices()
     if jax.process_count() > 1:
+        if axis == MODEL:
+            raise InputError("a sweep runs in one process: give each its own activations, and its own --out")
         if devices not in (None, jax.local_device_count()):
             raise InputError(f"devices must be {jax.local_device_count()}, those of a process, got {devices}")
         devices = None

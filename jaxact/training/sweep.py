@@ -140,8 +140,8 @@ class _Sweep:
         self.batch_size = min(config.train.batch_size, self.images)
         self.steps = -(-self.images // self.batch_size)
         self.epochs = config.train.epochs
-        names = ("train_images", "train_labels", "test_images", "test_labels")
-        self.arrays = {name: put(getattr(dataset, name), P(), self.mesh) for name in names}
+        self.train = put((dataset.train_images, dataset.train_labels), P(), mesh)
+        self.test = put((dataset.test_images, dataset.test_labels), P(), mesh)
         seeds: Any = config.seeds
         self.shared_key = put(np.asarray(jax.random.key_data(jax.random.key(seeds[0]))), P(), self.mesh)
         self.networks = {label: config.networks(label, list(possible)) for label, possible in gains.items()}
@@ -189,8 +189,9 @@ class _Sweep:
             most = IN_TURN * devices if choose_method(self.config) == "map" else len(networks)
         while True:
             size = kept or -(-len(networks) // -(-len(networks) // most))  # of groups that are about equal
-            places = -(-size // devices)
-            programs = make_group_programs(self.config, pure, self.mesh, self.steps, places, example, self.arrays)
+            programs = make_group_programs(
+                self.config, pure, self.mesh, self.steps, -(-size // devices), example, self.train, self.test
+            )
             if kept or self.config.group or size == 1 or free is None or programs.bytes <= SHARE * free:
                 break
             most = max(1, min(size - 1, int(size * SHARE * free / programs.bytes)))
@@ -255,8 +256,7 @@ class _Sweep:
                 count = min(self.stretch, self.steps - done)
                 start = time.perf_counter()
                 number = put(np.int32(count), P(), self.mesh)
-                train = self.arrays["train_images"], self.arrays["train_labels"]
-                state = programs.advance(counts, rates, state, *train, order, number)
+                state = programs.advance(counts, rates, state, *self.train, order, number)
                 jax.block_until_ready(state)
                 elapsed = time.perf_counter() - start
                 seconds += elapsed
@@ -265,8 +265,7 @@ class _Sweep:
                 wanted = round(count * SECONDS_BETWEEN_UPDATES / elapsed)
                 self.stretch = max(LEAST_STRETCH, min(wanted, 2 * count, self.steps))
             start = time.perf_counter()
-            test = self.arrays["test_images"], self.arrays["test_labels"]
-            losses, right = jax.device_get(programs.evaluate(counts, state.params, *test))
+            losses, right = jax.device_get(programs.evaluate(counts, state.params, *self.test))
             seconds += time.perf_counter() - start
             sums = collect(state._replace(params=None, opt_state=None), places)
             share = seconds / len(networks)

@@ -86,9 +86,10 @@ class SweepConfig:
         """Checks what varies, and keeps it as tuples without repetitions."""
         seeds: Any = self.seeds
         if isinstance(seeds, Integral) and not isinstance(seeds, bool):
-            if not 1 <= int(seeds) <= MOST:
+            seeds = int(seeds)
+            if not 1 <= seeds <= MOST:
                 raise InputError(f"seeds must be a number from 1 to {MOST}, or a list, got {shown(seeds)}")
-            seeds = range(int(seeds))
+            seeds = range(seeds)
         lists: dict[str, Any] = {
             "activations": tuple(ACTIVATIONS) if self.activations == "all" else self.activations,
             "seeds": seeds,
@@ -144,8 +145,8 @@ class SweepConfig:
     @classmethod
     def from_dict(cls, options: dict[str, Any]) -> "SweepConfig":
         """The inverse of `to_dict`."""
-        given: dict[str, Any] = options | {"train": TrainConfig(**options["train"])}
-        return cls(**given)
+        fields: dict[str, Any] = options | {"train": TrainConfig(**options["train"])}
+        return cls(**fields)
 
 
 def find_gains(config: SweepConfig) -> tuple[dict[str, dict[str, Initializer | None]], list[str]]:

@@ -122,7 +122,8 @@ def make_group_programs(
     steps: int,
     size: int,
     example: TrainState,
-    arrays: dict[str, Any],
+    train: tuple[Array, Array],
+    test: tuple[Array, Array],
 ) -> GroupPrograms:
     """The programs of the groups of one activation.
 
@@ -133,7 +134,8 @@ def make_group_programs(
       steps: steps in an epoch.
       size: places for networks on each device.
       example: stacked states of any number of networks.
-      arrays: images and labels of training and test on the devices: train_images, train_labels, test_images, ...
+      train: training images and labels on the devices.
+      test: test images and labels on the devices.
     """
     method, shared, total = choose_method(config), config.order == "shared", config.train.epochs * steps
     model, each_order = P(MODEL), P() if shared else P(MODEL)
@@ -176,9 +178,8 @@ def make_group_programs(
     stacked = jax.tree.map(lambda a: shape(model, a.dtype, places, *a.shape[1:]), example._replace(step=None))
     state = stacked._replace(step=shape(P(), jnp.int32))
     counts, rates = shape(model, jnp.int32, mesh.size), shape(model, jnp.float32, places)
-    length = steps * min(config.train.batch_size, len(arrays["train_labels"]))
+    length = steps * min(config.train.batch_size, len(train[1]))
     orders = shape(each_order, jnp.int32, *([length] if shared else [places, length]))
-    train, test = ([arrays[f"{part}_images"], arrays[f"{part}_labels"]] for part in ("train", "test"))
 
     make_order = compiled(order, (SPREAD, P()), each_order, state, shape(P(), jnp.uint32, 2))
     shapes = (counts, rates, state, *train, orders, shape(P(), jnp.int32))
