@@ -132,7 +132,7 @@ def fixed_gap(fn: Callable, q: float, sigma_w: float, jump: bool) -> tuple[float
 
     (E f^2 - E f(u) f(v)) / (1 - c) grows with c, from 0 on, and equals q / sigma_w^2 at the root.
     """
-    target = q / sigma_w**2
+    target, gap = q / sigma_w**2, 1.0
 
     def excess(evaluate: Callable[[float], tuple[float, float]], gap: float) -> float:
         return evaluate(gap)[0] / gap - target
