@@ -102,10 +102,12 @@ class _Aria:
         self.right, t = z.high > 0, shifted_exp(-jnp.abs(z.high), jnp.where(z.high > 0, -z.low, z.low))
         self.t, self.small = t.value, t
         left = product(Double(alpha + 0 * z.high, 0 * z.high), z)
-        self.base = shifted_exp(jnp.where(self.right, 0, left.high), jnp.where(self.right, 0, left.low))
         fall = two_product(alpha + 0 * z.high, log1p_unit(self.t))
         more = alpha * (t.low * t.far / (1 + self.t))
-        self.rest = shifted_exp(-fall.high, -fall.low - more).value
+        exponent = two_sum(jnp.where(self.right, 0, left.high), -fall.high)
+        self.base = shifted_exp(
+            exponent.high, exponent.low + (jnp.where(self.right, 0, left.low) - fall.low - more)
+        )
 
 
 def _aria_curvature(x: Array, alpha: Array, beta: Array) -> Array:
@@ -115,23 +117,23 @@ def _aria_curvature(x: Array, alpha: Array, beta: Array) -> Array:
     excess = two_sum(alpha * one, -one)
     weight = jnp.where(p.right, alpha, -1)
     balance = total(excess, product(m, Double(weight * one, 0 * one)))  # it has a root
-    factor = alpha * beta * beta * p.rest * balance / (1 + p.t * (2 + p.t))
-    return jnp.where(p.right, p.small.times(factor), p.base.times(factor))
+    factor = alpha * beta * beta * balance / (1 + p.t * (2 + p.t))
+    return jnp.where(p.right, p.small.times(p.base.times(factor)), p.base.times(factor))
 
 
 @with_derivative(_aria_curvature, None, None)
 def _aria_slope(x: Array, alpha: Array, beta: Array) -> Array:
     p = _Aria(x, alpha, beta)
     divisor = two_sum(p.t, jnp.ones_like(p.t))
-    factor = alpha * beta * p.rest / divisor.high
+    factor = alpha * beta / divisor.high
     factor -= factor * (divisor.low / divisor.high)
-    return jnp.where(p.right, p.small.times(factor), p.base.times(factor))
+    return jnp.where(p.right, p.small.times(p.base.times(factor)), p.base.times(factor))
 
 
 @with_derivative(_aria_slope, None, None)
 def _aria2(x: Array, alpha: Array, beta: Array) -> Array:
     p = _Aria(x, alpha, beta)
-    return p.base.times(p.rest)
+    return p.base.times(1)
 
 
 @elementwise
