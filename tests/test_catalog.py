@@ -74,6 +74,8 @@ def test_every_spelling_of_a_name(name):
         ("logsigmoid", "log_sigmoid"),
         ("exponential", "exp"),
         ("gelu_tanh", "gelu"),
+        ("gelu_new", "gelu"),
+        ("gelu_approx", "gelu"),
         (None, "identity"),
         ({"name": "ReLU"}, "relu"),
         (np.str_("relu"), "relu"),
@@ -269,11 +271,12 @@ def test_is_monotone_vouches_for_defaults_alone():
 DEEP = "elu(" + "(" * 300 + "1" + ")" * 300 + ")"
 BAD = {
     "rleu": "'rleu'; did you mean relu",
+    "RReLU": "rrelu is not elementwise.*call jaxact.rrelu",
     "swich": "'swich'; did you mean swish",
     "tanhh": "'tanhh'; did you mean tanh",
     "LeekyReLU": "'LeekyReLU'; did you mean .*leaky_relu",
     "gelu_erff": "'gelu_erff'; did you mean gelu_erf",
-    "softmax_": "unknown activation 'softmax_'",
+    "softmax_": "softmax is not elementwise.*call jaxact.softmax",
     "xyzzy": "'xyzzy'; see jaxact.ACTIVATIONS",
     "": "unknown activation ''",
     "  ": "unknown activation",

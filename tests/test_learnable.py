@@ -542,6 +542,24 @@ def test_ensemble_and_checkpoint(tmp_path):
 # --- noise ---
 
 
+@pytest.mark.parametrize(
+    "fn",
+    [
+        lambda x: rational(x, (0.0, 1.0), (0.0, 1.0)),
+        lambda x: apl(x, (1.0,), (0.5,)),
+        functools.partial(rrelu, KEY),
+        functools.partial(probact, KEY),
+        functools.partial(rrelu, None, deterministic=True),
+        functools.partial(probact, None, deterministic=True),
+    ],
+)
+def test_numbers_stay_weak(fn):
+    assert fn(0.5).weak_type
+    assert jax.jit(fn)(0.5).weak_type
+    assert not fn(jnp.ones(2)).weak_type
+    assert fn(jnp.ones(2, jnp.bfloat16)).dtype == jnp.bfloat16
+
+
 def test_rrelu():
     x = -jnp.ones(20_000)
     slopes = -rrelu(KEY, x)

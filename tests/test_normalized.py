@@ -159,6 +159,11 @@ def test_what_is_taken(name):
     for x in (1j, "1", None, [1.0, 2.0]):
         with pytest.raises(TypeError, match=r"^x must be"):
             fn(x)
+    weak = jnp.full(4, 0.5)
+    assert weak.weak_type
+    assert fn(weak).weak_type
+    assert jax.jit(fn)(weak).weak_type
+    assert not fn(jnp.ones(4)).weak_type
 
 
 @NAMES

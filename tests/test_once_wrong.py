@@ -63,6 +63,25 @@ INPUTS = [  # activation, dtype, order of the derivative, input
     ("telu", F32, 0, -0.08515571802854538),
     ("ft_swish", F32, 0, 0.42865660786628723),
     ("ft_swish", F64, 0, 0.4284058512054001),
+    ("xielu(alpha_p=1.3,alpha_n=1.1,beta=0.5)", F32, 0, -0.8370752334594727),
+    ("xielu(alpha_p=1.3,alpha_n=1.1,beta=0.5)", F64, 0, -0.9477484738096957),
+    ("xielu(alpha_p=0.3,alpha_n=2.5,beta=0.2)", F32, 0, -0.12287654727697372),
+    ("xielu(alpha_p=0.3,alpha_n=2.5,beta=0.2)", F32, 0, -0.3340560495853424),
+    ("soft_exponential(alpha=0.5)", F32, 0, -0.7471967935562134),
+    ("soft_exponential(alpha=0.5)", F32, 2, 177.65504455566406),  # overflowed
+    ("soft_exponential(alpha=1.5)", F32, 0, 38.00087356567383),
+    ("soft_exponential(alpha=1.5)", F32, 1, 259936848.0),  # -inf
+    ("soft_exponential(alpha=-1)", F32, 0, 1.4519409704359767e-38),  # -inf
+    ("soft_exponential(alpha=-0.5)", F32, 0, 1.0120341160030926e30),
+    ("soft_exponential(alpha=-0.5)", F32, 1, 2.755978481898398e38),
+    ("soft_exponential(alpha=-0.5)", F64, 0, -0.3282943578029445),
+    ("soft_exponential(alpha=-0.5)", F64, 1, 4.0228189746359e39),
+    ("nlrelu(beta=2)", F32, 0, 2.755978481898398e38),  # overflowed
+    ("nlrelu(beta=2)", F32, 1, 4.888274693901371e37),  # flushed
+    ("nlrelu(beta=2)", F32, 2, 5.564805369546408e18),  # flushed
+    ("aria2(alpha=1.5,beta=2)", F64, 2, 0.21712925429547614),
+    ("aria2(alpha=1.5,beta=2)", F64, 1, -0.12514641505565943),
+    ("aria2(alpha=1.5,beta=2)", F32, 1, -0.12600599229335785),
 ]
 
 

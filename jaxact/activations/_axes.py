@@ -13,7 +13,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxact.activations._numerics import as_inexact, finite
+from jaxact.activations._numerics import as_inexact, finite, typed
 from jaxact.errors import InputError, shown
 
 
@@ -81,13 +81,14 @@ def along_axes(*static: str) -> Callable[[Callable[..., Array]], Callable[..., A
     def decorate(formula: Callable[..., Array]) -> Callable[..., Array]:
         @functools.wraps(formula)
         def compute(x: Array, where: Array | None, *parameters: ArrayLike, **options: Any) -> Array:
-            dtype = jnp.result_type(x, *parameters)
+            given = [jnp.asarray(p) for p in parameters]
+            dtype = jnp.result_type(x, *given)
             wide = dtype if jnp.finfo(dtype).bits >= 32 else jnp.float32
             live = x != -jnp.inf
             if where is not None:
                 live &= jnp.broadcast_to(where, x.shape)
-            y = formula(x.astype(wide), live, *(jnp.asarray(p, wide) for p in parameters), **options)
-            return y.astype(dtype)
+            y = formula(x.astype(wide), live, *(p.astype(wide) for p in given), **options)
+            return typed(y, dtype, x.weak_type and all(p.weak_type for p in given))
 
         return jax.jit(compute, static_argnames=static)
 

@@ -12,7 +12,7 @@ import numpy as np
 from jax import Array
 from jax.custom_derivatives import SymbolicZero
 from jax.extend.core.primitives import convert_element_type_p
-from jax.typing import ArrayLike
+from jax.typing import ArrayLike, DTypeLike
 
 P = ParamSpec("P")
 
@@ -42,6 +42,13 @@ def as_inexact(x: Any, name: str = "x") -> Array:
     raise TypeError(f"{name} must be real, got dtype {x.dtype}")
 
 
+def typed(y: Array, dtype: DTypeLike, weak: bool) -> Array:
+    """``y`` in a dtype; weak, as a Python number is, if so asked."""
+    if weak:  # no function of JAX does that, only its primitive
+        return convert_element_type_p.bind(y, new_dtype=np.dtype(dtype), weak_type=True, sharding=None)
+    return y if y.dtype == dtype else y.astype(dtype)
+
+
 def elementwise(formula: Callable[Concatenate[Array, P], Array]) -> Callable[Concatenate[ArrayLike, P], Array]:
     """Turns a formula into a public activation: coerced, jitted under its own name, rounded once.
 
@@ -68,10 +75,7 @@ def elementwise(formula: Callable[Concatenate[Array, P], Array]) -> Callable[Con
         wide = dtype if jnp.finfo(dtype).bits >= 32 else jnp.float32
         given = {key: p if p.weak_type or p.dtype == wide else p.astype(wide) for key, p in given.items()}
         y = plain(x if x.dtype == wide else x.astype(wide), **parameters | given)
-        if x.weak_type and all(p.weak_type for p in given.values()):
-            # Weak again, as Python numbers are: no function of JAX does that, only its primitive.
-            return convert_element_type_p.bind(y, new_dtype=np.dtype(dtype), weak_type=True, sharding=None)
-        return y if y.dtype == dtype else y.astype(dtype)
+        return typed(y, dtype, x.weak_type and all(p.weak_type for p in given.values()))
 
     @functools.wraps(formula)
     def compute(x, **parameters):

@@ -6,8 +6,8 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxact.activations._compensated import Double, product, total, two_product, two_sum
-from jaxact.activations._exponential import double_expm1, expm1, polynomial, shifted_exp
+from jaxact.activations._compensated import Double, fast_two_sum, product, quotient, total, two_product, two_sum
+from jaxact.activations._exponential import double_expm1, expm1, log1p_ratio, polynomial, shifted_exp
 from jaxact.activations._numerics import elementwise, finite, like, with_derivative
 
 _SERIES = {size: [1 / math.factorial(n) for n in range(2, terms)] for size, terms in ((4, 12), (8, 20))}
@@ -18,6 +18,17 @@ def _expm1_minus(x: Array) -> Array:
     """``exp(x) - 1 - x`` for ``x <= 0``."""
     c = jnp.maximum(x, -1)
     return jnp.where(x > -1, c * c * polynomial(c, _SERIES[x.dtype.itemsize]), expm1(x) - x)
+
+
+_NEAR = 0.36  # up to log(2)/2 the exponential is not exact enough where much cancels
+
+
+def _bend(x: Array) -> Double:
+    """``exp(x) - 1 - x`` to a few bits more than the precision, for -0.36 <= x <= 0."""
+    c = jnp.clip(x, -_NEAR, 0)
+    square = two_product(c, c)
+    rest = c * square.high * polynomial(c, _SERIES[x.dtype.itemsize][1:])
+    return fast_two_sum(square.high / 2, square.low / 2 + rest)
 
 
 def _xielu_curvature(x: Array, alpha_p: Array, alpha_n: Array, beta: Array) -> Array:
@@ -46,12 +57,12 @@ def _xielu_slope_in_beta(x: Array, alpha_p: Array, alpha_n: Array, beta: Array) 
 @with_derivative(_xielu_slope, _xielu_slope_in_alpha_p, _xielu_slope_in_alpha_n, _xielu_slope_in_beta)
 def _xielu(x: Array, alpha_p: Array, alpha_n: Array, beta: Array) -> Array:
     c = jnp.minimum(finite(x), 0)
-    near = alpha_n * _expm1_minus(c) + beta * c
     d = two_sum(beta + 0 * c, -alpha_n + 0 * c)
     zero, lead = jnp.zeros_like(d.high), jnp.maximum(c, -1e30) + 0 * alpha_n
+    near = total(product(_bend(c), Double(alpha_n + zero, zero)), two_product(beta + zero, c + zero))
     far = total(product(double_expm1(c), Double(alpha_n + zero, zero)), product(d, Double(lead + zero, zero)))
     end = (beta - alpha_n) * x  # what is left far out
-    left = jnp.where(c > -1, near, jnp.where(c < -1e30, end, far))
+    left = jnp.where(c > -_NEAR, near, jnp.where(c < -1e30, end, far))
     return jnp.where(x > 0, (alpha_p * x + beta) * x, left)
 
 
@@ -90,16 +101,28 @@ def _soft_exponential_parts(x: Array, alpha: Array) -> tuple[Array, Double, Doub
     """Input, ``alpha x`` and ``1 - alpha (x + alpha)``, the last two to twice the precision."""
     c = finite(x) + 0 * alpha
     a = alpha + 0 * c
-    z = two_product(a, jnp.clip(c, -1e30, 1e30))
+    z = two_product(a, c)
+    z = Double(finite(z.high), jnp.where(jnp.abs(z.high) < 1e4, z.low, 0))
     square, one = two_product(a, a), two_sum(-z.high, jnp.ones_like(c))
     inner = two_sum(one.high, -square.high)
-    return c, z, Double(inner.high, inner.low + (one.low - z.low - square.low))
+    return c, z, fast_two_sum(inner.high, inner.low + (one.low - z.low - square.low))
+
+
+def _log(y: Double) -> Array:
+    """Its logarithm, also near 1."""
+    near = (y.high > 0.5) & (y.high < 2)
+    v = jnp.where(near, (y.high - 1) + y.low, 0)
+    z = v / (1 + v / 2)
+    high = jnp.where(near, 1, y.high)
+    return jnp.where(near, z * log1p_ratio(z), jnp.log(high) + y.low / high)
 
 
 def _exp(z: Double, factor: Array) -> Array:
     """``factor * exp(z)``."""
     falling = shifted_exp(jnp.minimum(z.high, 0), jnp.where(z.high < 0, z.low, 0)).times(factor)
-    return jnp.where(z.high > 0, factor * (jnp.exp(z.high) * (1 + z.low)), falling)
+    far = z.high > (80 if z.high.dtype == jnp.float32 else 700)  # where only the product may be finite
+    rising = factor * (jnp.exp(jnp.where(far, z.high - 16, z.high)) * (1 + z.low))
+    return jnp.where(z.high > 0, jnp.where(far, rising * math.exp(16), rising), falling)
 
 
 def _soft_exponential_curvature(x: Array, alpha: Array) -> Array:
@@ -125,10 +148,24 @@ def _soft_exponential_slope_in_alpha(x: Array, alpha: Array) -> Array:
 
 @with_derivative(_soft_exponential_slope, _soft_exponential_slope_in_alpha)
 def _soft_exponential(x: Array, alpha: Array) -> Array:
-    _, z, inner = _soft_exponential_parts(x, alpha)
-    a = jnp.where(alpha == 0, 1, alpha)
-    left = -jnp.log1p(jnp.where(alpha < 0, inner.high - 1 + inner.low, 0)) / a
-    right = jnp.where(z.high > 0, jnp.expm1(z.high), expm1(jnp.minimum(z.high, 0))) / a + alpha
+    c, z, inner = _soft_exponential_parts(x, alpha)
+    a = jnp.where(alpha == 0, 1, alpha) + 0 * c
+    huge = (alpha < 0) & (z.high < -1e15)  # there the product may overflow
+    log = _log(
+        Double(
+            *(jnp.where((alpha < 0) & ~huge, part, default) for part, default in zip(inner, (1, 0), strict=True))
+        )
+    )
+    log = jnp.where(huge, jnp.log(jnp.where(huge, x, 1)) + jnp.log(jnp.where(huge, -a, 1)), log)
+    left = -log / a
+    m = double_expm1(jnp.minimum(z.high, 0))
+    q = quotient(m.high, a)  # less than 0, so that the sum has a root
+    q = Double(q.high, q.low + (m.low + z.low * (1 + m.high)) / a)
+    fall = total(q, Double(alpha + 0 * c, jnp.zeros_like(c)))
+    near = Double(jnp.clip(z.high, 0, 80), z.low)
+    rise = jnp.where(z.high > 1, _exp(near, jnp.ones_like(c)) - 1, jnp.expm1(jnp.minimum(near.high, 1))) / a
+    rise = jnp.where(z.high > 80, _exp(z, 1 / a), rise) + alpha
+    right = jnp.where(z.high > 0, rise, fall)
     return jnp.where(alpha < 0, left, jnp.where(alpha == 0, x, right))
 
 

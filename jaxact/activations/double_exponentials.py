@@ -224,7 +224,7 @@ def golu(x: Array) -> Array:
       Array(0.6922006, dtype=float32, weak_type=True)
 
     References:
-      Das, Wigger, Vinyals and others, "Gompertz linear units: leveraging asymmetry for enhanced learning
+      Das, Safari, Adriaensen and Hutter, "Gompertz linear units: leveraging asymmetry for enhanced learning
       dynamics", 2025, arXiv:2502.03654.
     """
     return _golu(x)

@@ -8,7 +8,7 @@ from jax.typing import ArrayLike
 from jaxact.activations._compensated import one_plus, product
 from jaxact.activations._exponential import double_expm1, log1p_unit, shifted_exp, tanh
 from jaxact.activations._normal import gaussian as _gaussian
-from jaxact.activations._numerics import downscale, elementwise, finite, with_derivative
+from jaxact.activations._numerics import downscale, elementwise, finite, like, with_derivative
 
 
 def _reciprocal_root(x: Array) -> Array:
@@ -139,22 +139,36 @@ def seagull(x: Array) -> Array:
     return _seagull(x)
 
 
-def _log1p_curvature(y: Array) -> Array:
-    r = 1 / (1 + y)
-    return -r * r
+def _nlrelu_curvature(x: Array, beta: Array) -> Array:
+    slope = _nlrelu_slope(x, beta)
+    return -slope * slope
 
 
-@with_derivative(_log1p_curvature)
-def _log1p_slope(y: Array) -> Array:
-    return 1 / (1 + y)
+def _nlrelu_parts(x: Array, beta: Array) -> tuple[Array, Array, Array]:
+    """The positive part, ``beta`` times it, and where that is large."""
+    x = jnp.where(x <= 0, 0, x)
+    y = finite(beta * x)
+    return x, y, y > 1
 
 
-@with_derivative(_log1p_slope)
-def _log1p(y: Array) -> Array:
-    """``log(1 + y)`` for ``y >= 0``."""
-    large = y > 1
-    c = jnp.where(large, 1 / y, y)
-    return jnp.where(large, jnp.log(jnp.where(large, y, 1)), 0) + log1p_unit(c)
+@with_derivative(_nlrelu_curvature, None)
+def _nlrelu_slope(x: Array, beta: Array) -> Array:
+    c, y, large = _nlrelu_parts(x, beta)
+    slope = jnp.where(large, 1 / (c + 1 / jnp.where(large, beta, 1)), beta / (1 + jnp.where(large, 0, y)))
+    return jnp.where(x <= 0, 0, slope)
+
+
+def _nlrelu_slope_in_beta(x: Array, beta: Array) -> Array:
+    c, y, large = _nlrelu_parts(x, beta)
+    return jnp.where(large, 1 / (beta + 1 / jnp.where(large, c, 1)), c / (1 + jnp.where(large, 0, y)))
+
+
+@with_derivative(_nlrelu_slope, _nlrelu_slope_in_beta)
+def _nlrelu(x: Array, beta: Array) -> Array:
+    x, y, large = _nlrelu_parts(x, beta)
+    huge = y > 1e15  # there the product may overflow
+    lead = jnp.log(jnp.where(huge, x, jnp.where(large, y, 1))) + jnp.where(huge, jnp.log(beta), 0)
+    return lead + log1p_unit(jnp.where(large, 1 / y, y))
 
 
 @elementwise
@@ -182,7 +196,7 @@ def nlrelu(x: Array, beta: ArrayLike = 1.0) -> Array:
       Liu, Zhang, Li and Bi, "Natural-logarithm-rectified activation function in convolutional neural networks",
       2019, arXiv:1908.03682.
     """
-    return _log1p(beta * jnp.where(x <= 0, 0, x))
+    return _nlrelu(x, *like(x, beta))
 
 
 @elementwise

@@ -4,8 +4,8 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxact.activations._compensated import Double, product, two_product, two_sum
-from jaxact.activations._exponential import expm1, log1p_unit, shifted_exp
+from jaxact.activations._compensated import Double, product, total, two_product, two_sum
+from jaxact.activations._exponential import double_expm1, expm1, log1p_unit, shifted_exp
 from jaxact.activations._numerics import elementwise, like, with_derivative
 
 _LARGE = 1e15  # no exponential of it is left
@@ -98,33 +98,42 @@ class _Aria:
 
     def __init__(self, x: Array, alpha: Array, beta: Array):
         z = two_product(beta + jnp.zeros_like(x), jnp.clip(x, -1e15, 1e15) + 0 * beta)
+        self.z = z
         self.right, t = z.high > 0, shifted_exp(-jnp.abs(z.high), jnp.where(z.high > 0, -z.low, z.low))
         self.t, self.small = t.value, t
-        self.log = log1p_unit(self.t)
         left = product(Double(alpha + 0 * z.high, 0 * z.high), z)
-        self.base = shifted_exp(jnp.where(self.right, 0, left.high), jnp.where(self.right, 0, left.low))
-        self.rest = jnp.exp(-alpha * self.log)
+        fall = two_product(alpha + 0 * z.high, log1p_unit(self.t))
+        more = alpha * (t.low * t.far / (1 + self.t))
+        exponent = two_sum(jnp.where(self.right, 0, left.high), -fall.high)
+        self.base = shifted_exp(
+            exponent.high, exponent.low + (jnp.where(self.right, 0, left.low) - fall.low - more)
+        )
 
 
 def _aria_curvature(x: Array, alpha: Array, beta: Array) -> Array:
     p = _Aria(x, alpha, beta)
-    m = expm1(-jnp.abs(beta * x))
-    balance = jnp.where(p.right, (alpha - 1) + alpha * m, (alpha - 1) - m)
-    factor = alpha * beta * beta * p.rest * balance / (1 + p.t * (2 + p.t))
-    return jnp.where(p.right, p.small.times(factor), p.base.times(factor))
+    m, one = double_expm1(-jnp.abs(p.z.high)), jnp.ones_like(p.t)
+    m = Double(m.high, m.low - jnp.where(p.right, p.z.low, -p.z.low) * p.t)
+    excess = two_sum(alpha * one, -one)
+    weight = jnp.where(p.right, alpha, -1)
+    balance = total(excess, product(m, Double(weight * one, 0 * one)))  # it has a root
+    factor = alpha * beta * beta * balance / (1 + p.t * (2 + p.t))
+    return jnp.where(p.right, p.small.times(p.base.times(factor)), p.base.times(factor))
 
 
 @with_derivative(_aria_curvature, None, None)
 def _aria_slope(x: Array, alpha: Array, beta: Array) -> Array:
     p = _Aria(x, alpha, beta)
-    factor = alpha * beta * p.rest / (1 + p.t)
-    return jnp.where(p.right, p.small.times(factor), p.base.times(factor))
+    divisor = two_sum(p.t, jnp.ones_like(p.t))
+    factor = alpha * beta / divisor.high
+    factor -= factor * (divisor.low / divisor.high)
+    return jnp.where(p.right, p.small.times(p.base.times(factor)), p.base.times(factor))
 
 
 @with_derivative(_aria_slope, None, None)
 def _aria2(x: Array, alpha: Array, beta: Array) -> Array:
     p = _Aria(x, alpha, beta)
-    return p.base.times(p.rest)
+    return p.base.times(1)
 
 
 @elementwise

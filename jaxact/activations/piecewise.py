@@ -76,7 +76,7 @@ def apl(x: ArrayLike, a: Any, b: Any) -> Array:
       Agostinelli, Hoffman, Sadowski and Baldi, "Learning activation functions to improve deep neural networks",
       2014, arXiv:1412.6830.
     """
-    dtype, (x, a, b) = checked(x, a=a, b=b)
+    kind, (x, a, b) = checked(x, a=a, b=b)
     if len(a) != len(b):
         raise InputError(f"a and b must have the same number of pieces, got {len(a)} and {len(b)}")
-    return _compute(x, a, b, dtype=dtype)
+    return _compute(x, a, b, kind=kind)

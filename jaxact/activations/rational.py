@@ -197,9 +197,9 @@ def rational(x: ArrayLike, numerator: Any, denominator: Any, version: str = "A")
     """
     if version not in LEAST:
         raise InputError(f"version must be 'A', 'B' or 'C', got {shown(version)}")
-    dtype, (x, a, b) = checked(x, numerator=numerator, denominator=denominator)
+    kind, (x, a, b) = checked(x, numerator=numerator, denominator=denominator)
     if len(a) == 0 or (version == "C" and len(b) == 0):
         raise InputError(
             f"{'denominator' if len(a) else 'numerator'} must have at least one coefficient, got none"
         )
-    return _compute(x, a, b, dtype=dtype, version=version)
+    return _compute(x, a, b, kind=kind, version=version)

@@ -8,7 +8,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxact.activations._numerics import as_inexact
+from jaxact.activations._numerics import as_inexact, typed
 from jaxact.activations.rectifiers import prelu, relu
 from jaxact.errors import InputError, shown
 
@@ -68,7 +68,7 @@ def rrelu(
     low = jnp.broadcast_to(as_inexact(lower, "lower"), x.shape).astype(wide)
     high = jnp.broadcast_to(as_inexact(upper, "upper"), x.shape).astype(wide)
     share = 0.5 if deterministic else jax.random.uniform(_a_key(key), x.shape, wide)
-    return prelu(x, low + (high - low) * share).astype(x.dtype)
+    return typed(prelu(x, low + (high - low) * share), x.dtype, x.weak_type)
 
 
 def probact(key: Array | None, x: ArrayLike, sigma: ArrayLike = 1.0, *, deterministic: bool = False) -> Array:
@@ -106,10 +106,11 @@ def probact(key: Array | None, x: ArrayLike, sigma: ArrayLike = 1.0, *, determin
     """
     x = as_inexact(x)
     sigma = as_inexact(sigma, "sigma")
+    weak = x.weak_type and sigma.weak_type
     dtype, shape = jnp.result_type(x, sigma), np.broadcast_shapes(x.shape, sigma.shape)
     y, sigma = jnp.broadcast_to(relu(x), shape), jnp.broadcast_to(sigma, shape)
     if deterministic:
-        return y.astype(dtype)
+        return typed(y, dtype, weak)
     wide = jnp.promote_types(dtype, jnp.float32)
     noise = jax.random.normal(_a_key(key), shape, wide)
-    return (y.astype(wide) + sigma.astype(wide) * noise).astype(dtype)
+    return typed(y.astype(wide) + sigma.astype(wide) * noise, dtype, weak)

@@ -1,6 +1,6 @@
 """What the names of other frameworks mean: data alone, which `jaxact.get` and `jaxact.testing.peers` read.
 
-Read off and checked against jax 0.10.2, flax 0.12.8, torch 2.15.0, keras 3.15.1 and tensorflow 2.21.0.
+Read off and checked against jax 0.10.2, flax 0.12.8, torch 2.13.0, keras 3.15.1 and tensorflow 2.21.0.
 """
 
 import dataclasses

@@ -30,8 +30,12 @@ def _key(name: str) -> str:
 
 _NAMES: dict[str, tuple[Activation, dict[str, Any]]]
 _NAMES = {alias: (row, {}) for row in ACTIVATIONS.values() for alias in (row.name, *row.aliases)}
-_NAMES |= {f"gelu_{form}": (ACTIVATIONS["gelu"], {"approximate": form == "tanh"}) for form in ("tanh", "erf")}
+_NAMES |= {
+    f"gelu_{form}": (ACTIVATIONS["gelu"], {"approximate": form != "erf"})
+    for form in ("tanh", "new", "approx", "erf")
+}
 _BY_KEY = {_key(name): found for name, found in _NAMES.items()}
+_OTHERS = {_key(name): name for name, fn in vars(activations).items() if inspect.isfunction(fn)}
 _PREFIXES = {prefix: name for name, known in FRAMEWORKS.items() for prefix in (name, *known.modules)}
 
 
@@ -99,9 +103,9 @@ def _find(name: str) -> tuple[Activation, dict[str, Any]]:
     try:
         return _BY_KEY[_key(name)]
     except KeyError:
-        if callable(getattr(activations, name, None)):
+        if own := _OTHERS.get(_key(name)):
             raise InputError(
-                f"{name} is not elementwise, or takes more than one array: call jaxact.{name}; "
+                f"{own} is not elementwise, or takes more than one array: call jaxact.{own}; "
                 "jaxact.ACTIVATIONS has the names that work here"
             ) from None
         near = difflib.get_close_matches(name.lower(), _NAMES, n=3)
