@@ -12,6 +12,7 @@ from jaxact import training
 from jaxact.cli import parse
 from jaxact.cli.output import print_json, print_table
 from jaxact.errors import InputError
+from jaxact.training.cache import keep_programs
 from jaxact.training.config import Optimizer
 from jaxact.training.devices import use_cores
 from jaxact.training.lenet import Formulation
@@ -121,6 +122,7 @@ class Sweep:
     def run(self) -> int:
         """Trains, prints the table, and says how to go on where it ends early."""
         config, quiet, data = self.config(), self.quiet or self.json, None
+        keep_programs()
         use_cores(self.devices)
         if not config.out:  # the folder is made when nothing can go wrong before it is used
             data = training.load_dataset(self.dataset, data_dir=self.data_dir, progress=not quiet)

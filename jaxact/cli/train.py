@@ -16,6 +16,7 @@ from jaxact import plotting, training
 from jaxact.cli import parse
 from jaxact.cli.output import print_json, print_table
 from jaxact.errors import InputError
+from jaxact.training.cache import keep_programs
 from jaxact.training.devices import IMAGES_PER_CORE, LostProcessError, end_at_once, join, use_cores
 from jaxact.training.loop import build_model
 from jaxact.training.run import claim_folder, load_run
@@ -62,6 +63,7 @@ class Train(training.TrainConfig):
         """Trains, and says how to go on where it ends early."""
         options = {field.name: getattr(self, field.name) for field in dataclasses.fields(training.TrainConfig)}
         quiet = self.quiet or self.json
+        keep_programs()
         use_cores(self.devices or self.batch_size // IMAGES_PER_CORE)
         if self.coordinator is not None:
             if not self.out:

@@ -1,6 +1,6 @@
-"""Decoded data sets on disk, so that a second start need not decode again.
+"""Decoded data sets and compiled programs on disk, so that a second start need not make them again.
 
-One uncompressed ``.npz`` per data set. The zip format keeps a CRC-32 of every array, which is checked while
+A data set is one uncompressed ``.npz``. The zip format keeps a CRC-32 of every array, which is checked while
 it is read: a damaged file is never taken for data, it is decoded afresh. Nothing here is an error to the
 user: a cache that cannot be read is rebuilt, one that cannot be written costs a line on stderr.
 """
@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+import jax
 import numpy as np
 
 from jaxact.atomic import replacing
@@ -81,12 +82,24 @@ def write_cache(
         print(f"jaxact: {name} is not cached ({reason}); loading goes on without", file=sys.stderr)
 
 
-def _cache_path(name: str, cache_dir: str | Path | None) -> Path:
+def keep_programs() -> None:
+    """Keeps compiled programs in the folder of the cache for later processes, unless JAX is told another one."""
+    if jax.config.jax_compilation_cache_dir is None:  # pyright: ignore[reportAttributeAccessIssue]
+        try:
+            jax.config.update("jax_compilation_cache_dir", str(_cache_root(None) / "programs"))
+        except RuntimeError:  # there is no home directory
+            return
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+
+
+def _cache_root(cache_dir: str | Path | None) -> Path:
     if folder := cache_dir or os.environ.get("JAXACT_CACHE_DIR"):
-        root = Path(folder)
-    else:
-        root = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "jaxact"
-    return root.expanduser() / f"{name.replace('/', '-')}.npz"
+        return Path(folder).expanduser()
+    return (Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "jaxact").expanduser()
+
+
+def _cache_path(name: str, cache_dir: str | Path | None) -> Path:
+    return _cache_root(cache_dir) / f"{name.replace('/', '-')}.npz"
 
 
 def _stamp(fingerprint: str) -> str:

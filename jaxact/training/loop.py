@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jax import Array
 from tqdm import tqdm
 
 from jaxact.errors import InputError
@@ -66,14 +67,20 @@ class DivergedError(RuntimeError):
     """The loss is not finite; the message names the epoch and the step."""
 
 
-def build_model(config: TrainConfig, classes: int) -> LeNet5:
-    """The model of a run with its initial parameters."""
+def build_model(config: TrainConfig, classes: int, key: Array | None = None) -> LeNet5:
+    """The model of a run with its initial parameters.
+
+    Args:
+      config: options of the run.
+      classes: number of classes.
+      key: random key of the parameters, by default that of the seed of the run; it may be traced.
+    """
     return LeNet5(
         config.activation,
         num_classes=classes,
         formulation=config.formulation,
         dtype=jnp.dtype(config.dtype),
-        rngs=nnx.Rngs(config.seed),
+        rngs=nnx.Rngs(config.seed if key is None else key),
     )
 
 
@@ -181,8 +188,8 @@ class _Loop:
         self.images = len(dataset.train_labels)
         self.batch_size = min(config.batch_size, self.images)
         self.steps = -(-self.images // self.batch_size)
-        model = build_model(config, len(dataset.classes))
-        self.graphdef, params = nnx.split(model, nnx.Param)
+        classes = len(dataset.classes)
+        self.graphdef, _ = nnx.split(nnx.eval_shape(lambda: build_model(config, classes)), nnx.Param)
         optimizer = make_optimizer(config, config.epochs * self.steps)
         mesh, apart = make_mesh(config.devices), jax.process_count() > 1
         augment = functools.partial(shift_and_mirror, mirror=dataset.name not in NOT_MIRRORED)
@@ -196,7 +203,12 @@ class _Loop:
             mesh=mesh,
             rows_apart=apart,
         )
-        self.state: TrainState = initial_state(params, optimizer, jax.random.key(config.seed))
+
+        def start(key: Array) -> TrainState:
+            return initial_state(nnx.state(build_model(config, classes, key), nnx.Param), optimizer, key)
+
+        # As one program, which is kept for the next run: step by step each shape compiles its own.
+        self.state: TrainState = jax.jit(start)(jax.random.key(config.seed))
         self.history: list[dict[str, float]] = []
         self.seconds = 0.0  # of training in the epoch under way
         if run and (found := restore(run, self.state)):
