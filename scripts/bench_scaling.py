@@ -4,9 +4,9 @@ Times LeNet-5 on random images, in float32, and fits the model
 
     seconds of a step = fixed + image * (images of a device) + sum * (devices - 1) / devices
 
-Its three coefficients foretell other sizes: what a step costs without any image (the optimizer, mostly), an image on
-one device, and the sum of the gradients over devices. Devices beyond the cores share them, which the model does not
-know: there it says what as many cores would do. Run it as:
+Its three coefficients foretell other sizes: what a step costs without any image (the optimizer, mostly), an
+image on one device, and the sum of the gradients over devices. Devices beyond the cores share them, which the
+model does not know: there it says what as many cores would do. Run it as:
 python scripts/bench_scaling.py --out scaling.json --figure scaling.png
 """
 
