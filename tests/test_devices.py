@@ -1,5 +1,6 @@
 """Several devices and several processes: what they compute is what one computes."""
 
+import contextlib
 import json
 import os
 import socket
@@ -89,21 +90,22 @@ def free_port():
         return probe.getsockname()[1]
 
 
+@contextlib.contextmanager
 def processes(count, *options):
-    """The processes of one run, started."""
+    """The processes of one run, started; whatever happens they end."""
     address = f"localhost:{free_port()}"
     command = [sys.executable, "-m", "jaxact", "train", "--devices", "1", "--coordinator", address, *options]
     environment = os.environ | {"JAX_NUM_PROCESSES": str(count)}
-    return [
-        subprocess.Popen(
-            command,
-            env=environment | {"JAX_PROCESS_ID": str(i)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for i in range(count)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    started = [
+        subprocess.Popen(command, env=environment | {"JAX_PROCESS_ID": str(i)}, **pipes) for i in range(count)
     ]
+    try:
+        yield started
+    finally:
+        for process in started:
+            process.kill()
+            process.communicate()
 
 
 def test_three_processes_are_one_and_the_run_goes_on_when_one_is_lost(tmp_path):
@@ -112,19 +114,19 @@ def test_three_processes_are_one_and_the_run_goes_on_when_one_is_lost(tmp_path):
     command = [sys.executable, "-m", "jaxact", "train", "--devices", "1", *options]
     subprocess.run([*command, "--epochs", "2", "--out", str(single)], check=True, capture_output=True)
 
-    ended = [p.communicate(timeout=240) for p in processes(3, *options, "--epochs", "2", "--out", str(shared))]
+    with processes(3, *options, "--epochs", "2", "--out", str(shared)) as together:
+        said = [process.communicate(timeout=240)[0] for process in together]
     assert_same_history(metrics(shared), metrics(single))
-    assert [out.count('"val_loss"') for out, _ in ended] == [2, 0, 0]  # process 0 speaks and writes
+    assert [out.count('"val_loss"') for out in said] == [2, 0, 0]  # process 0 speaks and writes
 
-    first, other = processes(2, "--resume", str(shared), "--epochs", "5000", "--json")
-    assert json.loads(first.stdout.readline())["epoch"] == 3  # from the checkpoint of three, by two
-    other.kill()
-    _, message = first.communicate(timeout=60)
+    with processes(2, "--resume", str(shared), "--epochs", "5000", "--json") as (first, other):
+        assert json.loads(first.stdout.readline())["epoch"] == 3  # from the checkpoint of three, by two
+        other.kill()
+        message = first.communicate(timeout=60)[1]
     assert first.returncode == 1
     assert "Traceback" not in message
     assert "another process of the run has ended" in message
     assert f"--resume {shared}" in message
-    other.communicate()
     assert len(metrics(shared)) >= 3
 
 

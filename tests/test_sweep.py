@@ -361,7 +361,9 @@ def test_wrong_option_is_one_line(options, words):
 
 
 def test_more_devices_than_there_are(data):
-    with pytest.raises(InputError, match=f"devices must be at most {jax.device_count()}, which JAX sees, got 99"):
+    with pytest.raises(
+        InputError, match=f"devices must be from 1 to {jax.device_count()}, which JAX sees, got 99"
+    ):
         run_sweep(dataclasses.replace(TOY, devices=99), dataset=data)
 
 

@@ -18,6 +18,7 @@ from jax.sharding import PartitionSpec as P
 from jaxact.errors import InputError
 
 DATA, MODEL = "data", "model"  # axes of the mesh: images of a batch, networks of a sweep
+_STATUS = ("UNKNOWN:", "INTERNAL:", "UNAVAILABLE:", "ABORTED:", "DEADLINE_EXCEEDED:", "FAILED_PRECONDITION:")
 HEARTBEAT = 20  # seconds without a sign of life after which a process counts as lost
 IMAGES_PER_CORE = 64  # below it a core waits for the others longer than it helps them
 
@@ -32,7 +33,7 @@ def use_cores(most: int | None = None) -> None:
     if jax.config.jax_num_cpu_devices < 0 and not set_by_flag:  # pyright: ignore[reportAttributeAccessIssue]
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         with contextlib.suppress(RuntimeError):  # JAX is in use already, with the devices that it has
-            jax.config.update("jax_num_cpu_devices", max(1, min(cores, most or cores)))
+            jax.config.update("jax_num_cpu_devices", cores if most is None else max(1, min(cores, most)))
 
 
 def join(coordinator: str, processes: int | None = None, process: int | None = None) -> None:
@@ -89,8 +90,8 @@ def lost_processes_named() -> Iterator[None]:
     """Turns the error of a collective operation whose other side is gone into a `LostProcessError`."""
     try:
         yield
-    except jax.errors.JaxRuntimeError as error:
-        if jax.process_count() == 1:
+    except (jax.errors.JaxRuntimeError, ValueError) as error:  # XLA's status, whichever way JAX raises it
+        if jax.process_count() == 1 or not str(error).startswith(_STATUS):
             raise
         raise LostProcessError(f"another process of the run has ended ({str(error).splitlines()[0]})") from None
 
