@@ -5,8 +5,9 @@ Times LeNet-5 on random images, in float32, and fits the model
     seconds of a step = fixed + image * (images of a device) + sum * (devices - 1) / devices
 
 Its three coefficients foretell other sizes: what a step costs without any image (the optimizer, mostly), an
-image on one device, and the sum of the gradients over devices. Devices beyond the cores share them, which the
-model does not know: there it says what as many cores would do. Run it as:
+image on one device, and the sum of the gradients over devices. Every device has one thread. Devices beyond the
+cores share them, which the model does not know: there it says what as many cores would do. Nor does it know of
+caches and of the memory that cores share: large batches cost more. Run it as:
 python scripts/bench_scaling.py --out scaling.json --figure scaling.png
 """
 
@@ -131,7 +132,7 @@ class Bench:
         batches = [str(batch) for batch in self.batches]
         command = [sys.executable, __file__, "--worker", str(devices), "--batches", *batches]
         command += ["--steps", str(self.steps), "--repeats", str(self.repeats)]
-        environment = os.environ | {"JAX_NUM_CPU_DEVICES": str(devices)}
+        environment = os.environ | {"JAX_NUM_CPU_DEVICES": str(devices), "PJRT_NPROC": str(devices)}
         done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
         return json.loads(done.stdout)
 
