@@ -36,7 +36,7 @@ def measure(devices: int, batches: tuple[int, ...], steps: int, repeats: int) ->
     from jaxact.training import TrainConfig
     from jaxact.training.config import make_optimizer
     from jaxact.training.devices import make_mesh, replicate
-    from jaxact.training.loop import build_model
+    from jaxact.training.lenet import build_model
     from jaxact.training.step import Pixels, initial_state, make_programs
 
     rng, mesh, config = np.random.default_rng(0), make_mesh(devices), TrainConfig(pixels="unit")

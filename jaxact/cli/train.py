@@ -18,7 +18,7 @@ from jaxact.cli.output import print_json, print_table
 from jaxact.errors import InputError
 from jaxact.training.cache import keep_programs
 from jaxact.training.devices import IMAGES_PER_CORE, LostProcessError, end_at_once, join, use_cores
-from jaxact.training.loop import build_model
+from jaxact.training.lenet import build_model
 from jaxact.training.run import claim_folder, load_run
 
 

@@ -14,8 +14,7 @@ from jax import Array
 from jaxact.errors import InputError
 from jaxact.training.config import make_optimizer
 from jaxact.training.data import Dataset, load_dataset
-from jaxact.training.lenet import LeNet5
-from jaxact.training.loop import build_model
+from jaxact.training.lenet import LeNet5, build_model
 from jaxact.training.run import Run, load_run, restore
 from jaxact.training.step import Pixels, in_batches, initial_state
 

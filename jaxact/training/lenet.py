@@ -11,6 +11,7 @@ from jax.typing import DTypeLike
 
 from jaxact.catalog import get, is_monotone
 from jaxact.errors import InputError
+from jaxact.training.config import TrainConfig
 from jaxact.training.convolution import convolve, max_of_corners
 
 Formulation = Literal["auto", "plain", "spectral"]
@@ -138,3 +139,20 @@ def layer_table(model: LeNet5) -> list[Layer]:
         Layer("dense1", (84,), count(model.dense1)),
         Layer("dense2", (model.dense2.out_features,), count(model.dense2)),
     ]
+
+
+def build_model(config: TrainConfig, classes: int, key: Array | None = None) -> LeNet5:
+    """The model of a run with its initial parameters.
+
+    Args:
+      config: options of the run.
+      classes: number of classes.
+      key: random key of the parameters, by default that of the seed of the run; it may be traced.
+    """
+    return LeNet5(
+        config.activation,
+        num_classes=classes,
+        formulation=config.formulation,
+        dtype=jnp.dtype(config.dtype),
+        rngs=nnx.Rngs(config.seed if key is None else key),
+    )

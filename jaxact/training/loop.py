@@ -30,7 +30,7 @@ from jaxact.training.devices import (
     wait_for_all,
 )
 from jaxact.training.interrupt import Interrupted, deferred_signals
-from jaxact.training.lenet import LeNet5
+from jaxact.training.lenet import LeNet5, build_model
 from jaxact.training.run import Run, load_run, pixel_scaling, restore
 from jaxact.training.step import (
     Pixels,
@@ -65,23 +65,6 @@ class Result(NamedTuple):
 
 class DivergedError(RuntimeError):
     """The loss is not finite; the message names the epoch and the step."""
-
-
-def build_model(config: TrainConfig, classes: int, key: Array | None = None) -> LeNet5:
-    """The model of a run with its initial parameters.
-
-    Args:
-      config: options of the run.
-      classes: number of classes.
-      key: random key of the parameters, by default that of the seed of the run; it may be traced.
-    """
-    return LeNet5(
-        config.activation,
-        num_classes=classes,
-        formulation=config.formulation,
-        dtype=jnp.dtype(config.dtype),
-        rngs=nnx.Rngs(config.seed if key is None else key),
-    )
 
 
 def fit(

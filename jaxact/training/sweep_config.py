@@ -13,7 +13,7 @@ from jaxact.catalog import ACTIVATIONS, get
 from jaxact.errors import InputError, shown
 from jaxact.initializers import for_activation
 from jaxact.training.config import TrainConfig
-from jaxact.training.loop import build_model
+from jaxact.training.lenet import build_model
 
 INITIALIZERS = ("glorot_uniform", "gain")
 MOST = 10_000  # seeds, or learning rates
