@@ -1,7 +1,7 @@
 """The command line: one dataclass a command, one library call each.
 
-Exit codes: 0 done; 1 the training diverged, or an activation is less exact than it has to be; 2 input that cannot
-be used; 130 interrupted.
+Exit codes: 0 done; 1 the training diverged, another process of the run was lost, or an activation is less exact
+than it has to be; 2 input that cannot be used; 130 interrupted.
 """
 
 import contextlib
