@@ -128,12 +128,16 @@ from jaxact.catalog import serialize as serialize
 from jaxact.errors import InputError as InputError
 
 if TYPE_CHECKING:
+    from jaxact.diagnosis.diagnose import Diagnosis as Diagnosis
+    from jaxact.diagnosis.diagnose import diagnose as diagnose
     from jaxact.training.lenet import LeNet5 as LeNet5
 
 __version__ = "0.1.0"
 
-_LAZY = {"LeNet5": "jaxact.training.lenet"} | {
-    part: f"jaxact.{part}" for part in ("layers", "learnable", "plotting", "testing", "training")
+_LAZY = {"LeNet5": "jaxact.training.lenet"}
+_LAZY |= dict.fromkeys(("Diagnosis", "diagnose"), "jaxact.diagnosis.diagnose")
+_LAZY |= {
+    part: f"jaxact.{part}" for part in ("diagnosis", "layers", "learnable", "plotting", "testing", "training")
 }
 
 

@@ -30,7 +30,10 @@ MAY_IMPORT = {
     "learnable": {"learnable", "activations", "errors"},
     "layers": {"layers", "learnable", "activations", "errors"},
     "testing": {"testing", "analysis", "catalog", "activations", "errors"},
-    "diagnosis": {"diagnosis", "analysis", "errors"},
+    "diagnosis": {  # knows functions by the catalogue, and says what another one would do
+        *("diagnosis", "analysis", "mean_field", "catalog", "activations", "initializers", "plotting", "errors"),
+        "atomic",
+    },
     "initializers": {"analysis", "activations", "errors"},
     "training": {  # a run keeps its curves, a sweep initialises by gains
         *("training", "catalog", "activations", "errors", "atomic", "plotting", "initializers"),
