@@ -270,6 +270,37 @@ def test_zero_by_dtype_is_told_from_zero_by_structure():
     assert kept.zero == 0
     assert kept.saturated == 1
 
+    def network(params, batch):
+        z = (batch[0] @ params["first"] + 4).astype(jnp.bfloat16)
+        return jnp.tanh(z).astype(jnp.float32) @ params["last"]
+
+    (site,) = jaxact.diagnose((network, PURE), (ROWS, LABELS)).sites
+    assert site.zero == site.zero_by_dtype > 0.3
+
+
+@pytest.mark.parametrize(
+    ("function", "names"),
+    [
+        (lambda z: 1.7 * jnp.tanh(z / 2), ["tanh"]),  # the scales are the layers'
+        (lambda z: jnp.square(jax.nn.relu(z)), ["relu_squared"]),
+        (lambda z: jax.nn.gelu(z, approximate=False), ["gelu(approximate=False)"]),
+        (lambda z: jnp.tanh(z.astype(jnp.bfloat16)).astype(jnp.float32), ["tanh"]),
+        (lambda z: jax.nn.leaky_relu(z, 0.3), ["leaky_relu"]),
+        (lambda z: jnp.concatenate([jax.nn.relu(z), jax.nn.relu(-z)], axis=1)[:, ::2], ["relu", "relu"]),
+        (lambda z: jnp.tile(jax.nn.silu(z[:, :10]) * z[:, 10:], 2), ["silu"]),
+        (lambda z: z * z, [None]),
+        (jax.vmap(jax.nn.elu), ["elu"]),
+        (jax.nn.softmax, []),
+        (lambda z: z / jnp.linalg.norm(z, axis=1, keepdims=True), []),
+    ],
+)
+def test_functions(function, names):
+    def network(params, batch):
+        return function(batch[0] @ params["first"]) @ params["last"]
+
+    sites = jaxact.diagnose((network, PURE), (ROWS, LABELS)).sites
+    assert [site.name for site in sites] == names
+
 
 def test_recovered_functions_are_the_functions():
     from jaxact.diagnosis.diagnose import trace

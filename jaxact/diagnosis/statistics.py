@@ -34,7 +34,8 @@ class SiteRecord:
 
     Attributes:
       layer: path of the weights of the layer before it, or None.
-      name: of the function in the catalogue, as `jaxact.get` takes it, or None.
+      name: of the function in the catalogue, or None; with other parameters than the default, the name under
+        which it was jitted.
       file: source file of the call, or None.
       line: its line, or None.
       shape: of the pre-activation.
