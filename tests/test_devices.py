@@ -45,13 +45,15 @@ def test_training_on_several_devices_is_training_on_one():
         from toy import timeless, toy
         from jaxact.training import TrainConfig, fit
         options = dict(epochs=2, batch_size=44, pixels="unit", augment=True, activation="tanh")
-        histories = {n: fit(TrainConfig(devices=n, **options), dataset=toy()).history for n in (1, 3, 8)}
-        print(json.dumps({n: timeless(rows) for n, rows in histories.items()}))
+        runs = {"one": 1, "three": 3, "eight": 8, "eight again": 8}
+        trained = {name: fit(TrainConfig(devices=n, **options), dataset=toy()) for name, n in runs.items()}
+        print(json.dumps({name: timeless(result.history) for name, result in trained.items()}))
         """,
         cpus=8,
     )
-    assert_same_history(histories["3"], histories["1"])
-    assert_same_history(histories["8"], histories["1"])
+    assert_same_history(histories["three"], histories["one"])
+    assert_same_history(histories["eight"], histories["one"])
+    assert histories["eight again"] == histories["eight"]  # the sum of the gradients has an order
 
 
 def test_images_that_are_spread_over_devices_are_found():
@@ -150,6 +152,20 @@ def test_processes_that_cannot_be_joined(arguments, words, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(InputError, match=words):
         devices.join(*arguments)
+
+
+@pytest.mark.parametrize(("most", "count"), [(0, 1), (1, 1), (10**6, None), (None, None)])
+def test_cores_become_devices(most, count, monkeypatch):
+    """A batch of fewer images than a core is worth has one core, not all."""
+    monkeypatch.delenv("JAX_NUM_CPU_DEVICES", raising=False)
+    code = "import os, jax; from jaxact.training.devices import use_cores"
+    code += f"; use_cores({most}); print(jax.device_count(), len(os.sched_getaffinity(0)))"
+    environment = {key: value for key, value in os.environ.items() if key != "XLA_FLAGS"}
+    printed = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    found, cores = map(int, printed.stdout.split())
+    assert found == (count or cores)
 
 
 def test_more_devices_than_there_are():

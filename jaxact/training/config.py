@@ -130,6 +130,10 @@ def make_schedule(config: TrainConfig, steps: int) -> optax.Schedule:
     return schedules[config.schedule]()
 
 
+def _times(factor: ArrayLike, schedule: optax.Schedule) -> optax.Schedule:
+    return lambda step: factor * schedule(step)
+
+
 def make_optimizer(
     config: TrainConfig, steps: int, *, learning_rate: ArrayLike | None = None
 ) -> optax.GradientTransformation:
@@ -142,8 +146,7 @@ def make_optimizer(
     """
     schedule = make_schedule(config, steps)
     if learning_rate is not None:
-        shape = make_schedule(dataclasses.replace(config, learning_rate=1.0), steps)
-        schedule = lambda step: learning_rate * shape(step)  # noqa: E731
+        schedule = _times(learning_rate, make_schedule(dataclasses.replace(config, learning_rate=1.0), steps))
     factory = getattr(optax, config.optimizer)
     known = inspect.signature(factory).parameters
     options: dict[str, float] = {}
