@@ -1,7 +1,7 @@
 """The one call: from a model and a batch to the record of every activation."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,8 +12,8 @@ from jax import Array
 from jaxact.diagnosis.jaxprs import Program, flatten
 from jaxact.diagnosis.models import Model, cross_entropy, model_of, path_of
 from jaxact.diagnosis.regions import is_whole
-from jaxact.diagnosis.sites import NotCovered, Site, find_sites
-from jaxact.diagnosis.statistics import SiteRecord, record_of
+from jaxact.diagnosis.sites import Inputs, NotCovered, Site, find_sites
+from jaxact.diagnosis.statistics import SiteRecord, records_of
 from jaxact.diagnosis.tap import Taps, tapped_step
 from jaxact.errors import InputError, shown
 
@@ -64,16 +64,20 @@ class Traced(NamedTuple):
     """The sites of a model, and the tapped step that measures them.
 
     Attributes:
+      model: the model in pure form.
+      program: its forward pass.
       sites: the sites.
-      batch_axes: for each site, the axis that grows with the batch, and how many examples there are.
+      axes: for each site, the axis that grows with the batch.
       not_covered: what is none although it holds activations.
-      step: runs one forward and one backward pass.
+      step: ``step(parameters, state, batch)``, one forward and one backward pass; pure, to be compiled.
     """
 
+    model: Model
+    program: Program
     sites: list[Site]
-    batch_axes: list[tuple[int, int]]
+    axes: list[int]
     not_covered: list[NotCovered]
-    step: Callable[[], Taps]
+    step: Callable[[Any, Any, Any], Taps]
 
 
 def diagnose(
@@ -81,6 +85,7 @@ def diagnose(
     batch: Any,
     loss_fn: Callable[[Any, Any], Array] | None = None,
     *,
+    further: Iterable[Any] = (),
     tau: float = 0.025,
     call: Mapping[str, Any] | None = None,
 ) -> Diagnosis:
@@ -117,17 +122,30 @@ def diagnose(
     batch = jax.tree.map(jnp.asarray, batch)
     pure = model_of(model, call or {})
     traced = trace(pure, batch, loss_fn)
-    taps = traced.step()
-    values, cotangents = taps.values, taps.cotangents
+    step = jax.jit(traced.step)
+    measured = []
+    losses = 0
+    for part in (batch, *further):
+        taps = step(pure.parameters, pure.state, part)
+        measured.append((examples_of(part), taps))
     records = [
-        record_of(site, values[site.z], values[site.a], cotangents[site.z], cotangents[site.a], axis, tau)
-        for site, axis in zip(traced.sites, traced.batch_axes, strict=True)
+        record
+        for i, site in enumerate(traced.sites)
+        for record in records_of(
+            site,
+            traced.program.avals[site.z].shape,
+            traced.program.avals[site.z].dtype.name,
+            [(n, taps.measured[i]) for n, taps in measured],
+            tau,
+        )
     ]
     gradients = jax.tree.unflatten(jax.tree.structure(pure.parameters), taps.gradients)
     return Diagnosis(tuple(records), tuple(traced.not_covered), float(taps.loss), gradients)
 
 
-def trace(model: Model, batch: Any, loss_fn: Callable[[Any, Any], Array] | None) -> Traced:
+def trace(
+    model: Model, batch: Any, loss_fn: Callable[[Any, Any], Array] | None, *, histograms: bool = True
+) -> Traced:
     """The sites of a model in pure form, and its tapped step.
 
     Args:
@@ -161,29 +179,41 @@ def trace(model: Model, batch: Any, loss_fn: Callable[[Any, Any], Array] | None)
     named = jax.tree_util.tree_flatten_with_path(model.parameters)[0]
     values, fixed = jax.tree.leaves(arguments), jax.tree.leaves(model.state)
     parameters = {v: path_of(path) for v, (path, _) in zip(program.inputs, named, strict=False)}
-    data = set(program.inputs[len(named) + len(fixed) :])
-    sites, skipped = find_sites(program, parameters, data, values, loss=is_loss)
-    step = tapped_step(program, [v for site in sites for v in (site.z, site.a)], loss)
+    data = frozenset(program.inputs[len(named) + len(fixed) :])
+    known = dict(zip(program.inputs, values, strict=True))
+    sites, skipped = find_sites(program, Inputs(parameters, data, known), loss=is_loss)
     axes = _batch_axes(model, arguments, program, sites)
-    return Traced(sites, axes, skipped, lambda: step(values[: len(named)], values[len(named) :], batch))
+    tapped = tapped_step(program, sites, axes, loss, histograms=histograms)
+
+    def step(parameters: Any, state: Any, batch: Any) -> Taps:
+        inputs = batch[0] if pair and not model.takes_batch else batch
+        return tapped(jax.tree.leaves(parameters), jax.tree.leaves((state, inputs)), batch)
+
+    return Traced(model, program, sites, axes, skipped, step)
 
 
-def _batch_axes(model: Model, arguments: tuple, program: Program, sites: list[Site]) -> list[tuple[int, int]]:
-    """Axis of the batch in each pre-activation, and number of examples: what grows if the batch has one more."""
+def examples_of(batch: Any) -> int:
+    """Number of examples: the length of the first axis, if all arrays of the batch have it in common, else 1."""
+    leaves = jax.tree.leaves(batch)
+    lengths = {leaf.shape[0] if leaf.ndim else None for leaf in leaves}
+    return lengths.pop() or 1 if len(lengths) == 1 else 1
+
+
+def _batch_axes(model: Model, arguments: tuple, program: Program, sites: list[Site]) -> list[int]:
+    """Axis of the batch in each pre-activation: what grows if the batch has one more; else the first."""
     leaves = jax.tree.leaves(arguments[2])
-    examples = leaves[0].shape[0] if leaves and leaves[0].ndim else 1
-    if any(leaf.ndim == 0 or leaf.shape[0] != examples for leaf in leaves):
-        return [(0, 1)] * len(sites)  # the arrays of the batch have no common first axis
-    longer = jax.tree.map(lambda x: jax.ShapeDtypeStruct((examples + 1, *x.shape[1:]), x.dtype), arguments[2])
+    if any(leaf.ndim == 0 or leaf.shape[0] != leaves[0].shape[0] for leaf in leaves):
+        return [0] * len(sites)
+    longer = jax.tree.map(lambda x: jax.ShapeDtypeStruct((x.shape[0] + 1, *x.shape[1:]), x.dtype), arguments[2])
     try:
         other = flatten(jax.make_jaxpr(model.forward)(*arguments[:2], longer), is_whole)
-    except Exception:  # a model for batches of one size; the first axis is then the convention
-        return [(0, examples)] * len(sites)
+    except Exception:  # a model for batches of one size
+        return [0] * len(sites)
     if [node.primitive for node in other.nodes] != [node.primitive for node in program.nodes]:
-        return [(0, examples)] * len(sites)
+        return [0] * len(sites)
     shapes = [(program.avals[site.z].shape, other.avals[site.z].shape) for site in sites]
     grown = [[i for i, (m, n) in enumerate(zip(*pair, strict=True)) if m != n] for pair in shapes]
-    return [(axes[0] if axes else 0, examples) for axes in grown]
+    return [axes[0] if axes else 0 for axes in grown]
 
 
 def _cells(site: SiteRecord) -> tuple[str, ...]:

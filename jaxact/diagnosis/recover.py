@@ -1,6 +1,7 @@
 """The function of a region, for arrays of any shape, out of equations that were traced for one shape."""
 
-from collections.abc import Callable, Sequence
+import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -11,20 +12,59 @@ from jaxact.diagnosis.jaxprs import Node, Program, bind
 from jaxact.diagnosis.regions import Variable
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Recovered:
+    """The elementwise function from one variable to another, with the rules of differentiation of its equations.
+
+    Attributes:
+      program: the program of both.
+      root: variable of the argument.
+      end: variable of the result.
+      nodes: the equations between them.
+      scalars: values of the inputs that are scalars, as slopes, when the model was traced.
+    """
+
+    program: Program
+    root: int
+    end: int
+    nodes: tuple[Node, ...]
+    scalars: Mapping[int, Array]
+
+    def at(self, x: Any, scalars: Mapping[int, Any]) -> Array:
+        """Values at an array of the shape that was traced, with scalars of another time."""
+        env: dict[int, Any] = {self.root: x}
+        for v in self.scalars:
+            env[v] = jnp.broadcast_to(scalars[v], self.program.avals[v].shape)
+        for node in self.nodes:
+            values = [env[a] if isinstance(a, int) else a[0] for a in node.inputs]
+            env.update(zip(node.outputs, bind(node.eqn, values), strict=True))
+        return env[self.end]
+
+    def __call__(self, x: Any) -> Array:
+        """Values at an array of any shape."""
+        aval = self.program.avals[self.root]
+        x = jnp.asarray(x, aval.dtype)
+        flat = jnp.reshape(x, (-1,))
+        blocks = max(1, -(-flat.size // aval.size))
+        padded = jnp.pad(flat, (0, blocks * aval.size - flat.size), mode="constant")
+        results = jax.vmap(lambda x: self.at(x, self.scalars))(jnp.reshape(padded, (blocks, *aval.shape)))
+        return jnp.reshape(jnp.reshape(results, (-1,))[: flat.size], x.shape)
+
+
 def recover(
-    program: Program, table: list[Variable], arguments: Sequence[Any], root: int, end: int
-) -> Callable[[Array], Array] | None:
+    program: Program, table: list[Variable], known: Mapping[int, Any], root: int, end: int
+) -> Recovered | None:
     """The function from a variable to another, None if the second is not a function of the first alone.
 
     Args:
       program: the program of both.
       table: facts on its variables.
-      arguments: values of its inputs, of which scalars are read.
+      known: values of its inputs and constants, as far as there are any; scalars are read from them.
       root: variable of the argument.
       end: variable of the result.
 
     Returns:
-      Elementwise function of one array, with the rules of differentiation of the equations.
+      Elementwise function of one array.
     """
     nodes: dict[int, Node] = {}
     inputs: set[int] = set()
@@ -42,29 +82,7 @@ def recover(
         elif table[v].node not in nodes:
             nodes[table[v].node] = program.nodes[table[v].node]
             todo += program.nodes[table[v].node].variables
-    known = program.constants | dict(zip(program.inputs, arguments, strict=True))
-    if any(known[v] is None for v in inputs):
+    if any(known.get(v) is None for v in inputs):
         return None
     scalars = {v: jnp.reshape(known[v], (-1,))[0] for v in inputs}
-    shape, dtype = program.avals[root].shape, program.avals[root].dtype
-    size = program.avals[root].size
-
-    def block(x: Array) -> Array:
-        """The region itself, at an array of the shape for which it was traced."""
-        env: dict[int, Any] = {root: x}
-        env |= {v: jnp.full(program.avals[v].shape, scalar) for v, scalar in scalars.items()}
-        for index in sorted(nodes):
-            node = nodes[index]
-            values = [env[a] if isinstance(a, int) else a[0] for a in node.inputs]
-            env.update(zip(node.outputs, bind(node.eqn, values), strict=True))
-        return env[end]
-
-    def function(x: Any) -> Array:
-        x = jnp.asarray(x, dtype)
-        flat = jnp.reshape(x, (-1,))
-        blocks = max(1, -(-flat.size // size))
-        padded = jnp.pad(flat, (0, blocks * size - flat.size), mode="constant")
-        results = jax.vmap(block)(jnp.reshape(padded, (blocks, *shape)))
-        return jnp.reshape(jnp.reshape(results, (-1,))[: flat.size], x.shape)
-
-    return function
+    return Recovered(program, root, end, tuple(nodes[i] for i in sorted(nodes)), scalars)

@@ -1,16 +1,24 @@
 """Activation sites of a program: where an elementwise function that is not affine follows a layer."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from jax import Array
 
-from jaxact.diagnosis.jaxprs import LOOPS, Node, Program, bodies, call_name, flatten, is_float
+from jaxact.diagnosis.jaxprs import OPAQUE, Node, Program, bodies, call_name, flatten, is_float, scan_inputs
+from jaxact.diagnosis.layers import Layer, inputs_of, layer_before, reaches_layer, users_of
 from jaxact.diagnosis.naming import name_of
-from jaxact.diagnosis.recover import recover
+from jaxact.diagnosis.recover import Recovered, recover
 from jaxact.diagnosis.regions import CONTRACTIONS, LINEAR, Variable, is_whole, variables_of
+
+
+@dataclasses.dataclass(frozen=True)
+class Loop:
+    """A scan around a site: its length, and whether the layer of the site has other weights in each iteration."""
+
+    length: int
+    apart: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,20 +30,22 @@ class Site:
       a: variable of the activation.
       function: the function from z to a, for arrays of any shape.
       name: its name in the catalogue, or None.
-      layer: path of the weights of the layer before it, or None where there are none.
+      layer: the layer before it, or None where there are none.
       file: source file of the call, or None.
       line: its line.
       stack: the name stack of JAX, in which Flax puts the modules.
+      loops: the scans around it, outermost first.
     """
 
     z: int
     a: int
-    function: Callable[[Array], Array]
+    function: Recovered
     name: str | None
-    layer: str | None
+    layer: Layer | None
     file: str | None
     line: int | None
     stack: str
+    loops: tuple[Loop, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,55 +58,61 @@ class NotCovered:
     reason: str
 
 
-def find_sites(
-    program: Program,
-    parameters: Mapping[int, str],
-    batch: set[int],
-    arguments: Sequence[Any],
-    *,
-    loss: bool = False,
-) -> tuple[list[Site], list[NotCovered]]:
+@dataclasses.dataclass(frozen=True)
+class Inputs:
+    """What is known of the inputs of a program.
+
+    Attributes:
+      parameters: the inputs that depend on parameters, with their names, or "" if they are none themselves.
+      batch: the inputs that depend on the batch.
+      values: values of inputs, of which slopes and other scalars of functions are read.
+    """
+
+    parameters: Mapping[int, str]
+    batch: frozenset[int]
+    values: Mapping[int, Any]
+
+
+def find_sites(program: Program, inputs: Inputs, *, loss: bool = False) -> tuple[list[Site], list[NotCovered]]:
     """The activation sites of a program, in the order of evaluation, and what could not be looked into.
 
     Args:
       program: from `flatten` with `is_whole`.
-      parameters: the inputs that are parameters, with their names.
-      batch: the inputs that are the batch.
-      arguments: values of all the inputs; slopes and other scalars of the functions are read from them.
+      inputs: what is known of its inputs.
       loss: whether the program ends with a loss; what follows the last layer is then the loss's.
 
     Returns:
       Sites, and places not covered.
     """
-    table = variables_of(program, set(parameters), batch)
-    users = _users(program)
+    table = variables_of(program, set(inputs.parameters), set(inputs.batch))
+    users = users_of(program)
+    known = program.constants | dict(inputs.values)
     found: dict[int, Site] = {}
     skipped: list[NotCovered] = []
-    for out, facts in enumerate(table):
-        if not (facts.curved and is_float(program.avals[out]) and _leaves(program, table, users, out)):
-            continue
-        root, end, function, name = _function_of(program, table, users, arguments, out)
-        if function is None or end in found or _is_statistic(program, table, users, root, end):
-            continue
-        node = program.nodes[table[end].node]
-        file, line = node.line or (None, None)
-        if loss and not _reaches_layer(program, users, table, end):
-            skipped.append(
-                NotCovered(name or node.primitive, file, line, "after the last layer: part of the loss")
-            )
-            continue
-        layer = _layer_of(program, table, root, parameters)
-        found[end] = Site(root, end, function, name, layer, file, line, node.stack)
-    skipped += [hidden for node in program.nodes for hidden in _hidden(node, table)]
-    return sorted(found.values(), key=lambda site: site.a), skipped
-
-
-def _users(program: Program) -> list[list[Node]]:
-    users: list[list[Node]] = [[] for _ in program.avals]
     for node in program.nodes:
-        for v in set(node.variables):
-            users[v].append(node)
-    return users
+        for out in node.outputs:
+            facts = table[out]
+            if not (facts.curved and is_float(program.avals[out]) and _leaves(program, table, users, out)):
+                continue
+            root, end, function, name = _function_of(program, table, users, known, out)
+            if function is None or end in found or _is_statistic(program, table, users, root, end):
+                continue
+            made = program.nodes[table[end].node]
+            file, line = made.line or (None, None)
+            if loss and not reaches_layer(program, users, table, end):
+                what = name or made.primitive
+                skipped.append(NotCovered(what, file, line, "after the last layer: part of the loss"))
+                continue
+            layer = layer_before(program, table, root, inputs.parameters)
+            found[end] = Site(root, end, function, name, layer, file, line, made.stack)
+        if node.inner and (any(table[v].batch for v in node.variables)):
+            after = loss and not any(reaches_layer(program, users, table, out) for out in node.outputs)
+            sites, places = _inside(program, table, node, inputs, known, loss=after)
+            found |= {site.a: site for site in sites}
+            skipped += places
+        elif node.primitive in OPAQUE:
+            skipped += _hidden(node, table)
+    return list(found.values()), skipped
 
 
 def _leaves(program: Program, table: list[Variable], users: list[list[Node]], v: int) -> bool:
@@ -105,7 +121,7 @@ def _leaves(program: Program, table: list[Variable], users: list[list[Node]], v:
     return outside or any(v == out for out in program.outputs if isinstance(out, int))
 
 
-def _function_of(program: Program, table: list[Variable], users: list, arguments: Sequence[Any], out: int):
+def _function_of(program: Program, table: list[Variable], users: list, known: Mapping[int, Any], out: int):
     """Pre-activation, activation, function and name of the region that leaves at a variable.
 
     An affine prelude or sequel belongs to the function if the catalogue knows it so (sigmoid as a tanh), and else
@@ -127,7 +143,7 @@ def _function_of(program: Program, table: list[Variable], users: list, arguments
         for first in starts:
             if not (is_float(program.avals[first]) and is_float(program.avals[last])):
                 continue
-            function = recover(program, table, arguments, first, last)
+            function = recover(program, table, known, first, last)
             if function is None:
                 continue
             node = program.nodes[table[last].node]
@@ -198,70 +214,73 @@ def _is_reduced(program: Program, table: list[Variable], v: int) -> bool:
     return node.primitive not in CONTRACTIONS and bool(data) and all(_is_reduced(program, table, u) for u in data)
 
 
-def _reaches_layer(program: Program, users: list, table: list[Variable], v: int) -> bool:
-    """Whether a product with parameters follows."""
-    seen, todo = set(), [v]
-    while todo:
-        u = todo.pop()
-        if u in seen:
-            continue
-        seen.add(u)
-        for node in users[u]:
-            if node.primitive in CONTRACTIONS and any(table[w].parameters for w in node.variables if w != u):
-                return True
-            todo += node.outputs
-    return False
+def _inside(
+    program: Program, table: list[Variable], node: Node, inputs: Inputs, known: Mapping[int, Any], *, loss: bool
+) -> tuple[list[Site], list[NotCovered]]:
+    """The sites in the body of a scan, or in the branches of a cond."""
+    scan = node.primitive == "scan"
+    outer = node.inputs if scan else node.inputs[1:]
+    sites: list[Site] = []
+    skipped: list[NotCovered] = []
+    for body in node.inner:
+        pairs = list(zip(body.inputs, outer, strict=True))
+        batch = {v for v, atom in pairs if isinstance(atom, int) and table[atom].batch}
+        names = {
+            v: "" if table[atom].batch else _name_of(program, table, atom, inputs)
+            for v, atom in pairs
+            if isinstance(atom, int) and table[atom].parameters
+        }
+        fixed, carried, apart = scan_inputs(node) if scan else (slice(None), slice(0), slice(0))
+        values = {v: _value_of(atom, known) for v, atom in pairs[fixed] if _value_of(atom, known) is not None}
+        while scan:  # what is carried depends on what an iteration makes of it
+            facts = variables_of(body, set(names), batch)
+            results = list(zip(body.inputs[carried], body.outputs, strict=False))
+            made = [(v, facts[out]) for v, out in results if isinstance(out, int)]
+            more_batch = {v for v, fact in made if fact.batch} - batch
+            more_names = {v: "" for v, fact in made if fact.parameters and v not in names}
+            if not more_batch and not more_names:
+                break
+            batch |= more_batch
+            names |= more_names
+            names |= {v: "" for v in more_batch & names.keys()}
+        found, places = find_sites(body, Inputs(names, frozenset(batch), values), loss=loss)
+        sources = {
+            v: inputs_of(program, table, atom) if isinstance(atom, int) else [] for v, atom in pairs
+        }
+        for site in found:
+            layer, loops = site.layer, site.loops
+            own = layer is not None and not layer.inputs.isdisjoint(body.inputs[apart])
+            if layer is not None:
+                layer = layer._replace(inputs=frozenset(u for v in layer.inputs for u in sources.get(v, ())))
+            if scan:
+                loops = (Loop(node.eqn.params["length"], own), *loops)
+            sites.append(dataclasses.replace(site, loops=loops, layer=layer))
+        skipped += places
+    return sites, skipped
 
 
-def _layer_of(program: Program, table: list[Variable], v: int, parameters: Mapping[int, str]) -> str | None:
-    """Path of the kernel of the nearest layer before a variable."""
-    seen: set[int] = set()
-    todo = [v]
-    while todo:
-        u = todo.pop(0)
-        if u in seen or table[u].node < 0:
-            continue
-        seen.add(u)
-        node = program.nodes[table[u].node]
-        if node.primitive in CONTRACTIONS:
-            kernels = [w for w in node.variables if table[w].parameters and not table[w].batch]
-            names = [name for w in kernels for name in _names_of(program, table, w, parameters)]
-            if names:
-                return names[0]
-        todo += [w for w in node.variables if table[w].batch]
-    return None
+def _value_of(atom: Any, known: Mapping[int, Any]) -> Any:
+    return known.get(atom) if isinstance(atom, int) else atom[0]
 
 
-def _names_of(program: Program, table: list[Variable], v: int, parameters: Mapping[int, str]) -> list[str]:
-    """Paths of the parameters that a variable is made of."""
-    todo, names, seen = [v], [], set()
-    while todo:
-        u = todo.pop(0)
-        if u in seen:
-            continue
-        seen.add(u)
-        if u in parameters:
-            names.append(parameters[u])
-        elif table[u].node >= 0:
-            todo += program.nodes[table[u].node].variables
-    return names
+def _name_of(program: Program, table: list[Variable], v: int, inputs: Inputs) -> str:
+    """Name of the parameter that a variable is made of."""
+    return next((inputs.parameters[u] for u in inputs_of(program, table, v) if inputs.parameters.get(u)), "")
 
 
 def _hidden(node: Node, table: list[Variable]) -> list[NotCovered]:
-    """Activations in the bodies of a loop or a branch, which run a number of times that is not known here."""
+    """Activations in the bodies of a loop that is not entered."""
     data = [v for v in node.variables if table[v].batch or table[v].parameters]
-    if node.primitive not in LOOPS or is_whole(node.eqn) or not data:
+    if is_whole(node.eqn) or not data:
         return []
     if node.primitive.startswith("custom") and all(table[out].curved for out in node.outputs):
         return []
     hidden = []
     for body in bodies(node.eqn):
         inner = flatten(body, is_whole)
-        floats = {v for v in inner.inputs if is_float(inner.avals[v])}
-        zeros = [
-            np.zeros(inner.avals[v].shape, inner.avals[v].dtype) if v in floats else None for v in inner.inputs
-        ]
-        sites, deeper = find_sites(inner, dict.fromkeys(floats, ""), floats, zeros)
+        floats = frozenset(v for v in inner.inputs if is_float(inner.avals[v]))
+        zeros = {v: np.zeros(inner.avals[v].shape, inner.avals[v].dtype) for v in floats}
+        sites, deeper = find_sites(inner, Inputs(dict.fromkeys(floats, ""), floats, zeros))
         hidden += [NotCovered(s.name or "function", s.file, s.line, f"inside a {node.primitive}") for s in sites]
         hidden += deeper
     return hidden

@@ -1,27 +1,30 @@
-"""What the numbers of one site say: spread, saturation, dead and dormant units, gradient norms."""
+"""The record of one activation, out of what was added up at it."""
 
 import dataclasses
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import Array
 
-from jaxact.catalog import get
-from jaxact.diagnosis.naming import agrees
 from jaxact.diagnosis.sites import Site
+from jaxact.diagnosis.sums import Forward, edges
+from jaxact.diagnosis.tap import Measured
 
 QUANTILES = (0.01, 0.25, 0.5, 0.75, 0.99)
 """The quantiles that are kept."""
 
-SATURATED = 0.01
-"""A unit is saturated at an input where its slope is below this share of the steepest slope of its function."""
+RARE = 0.01
+"""A unit is rarely active if a smaller share of its activations is not 0."""
+
+GRADIENT_TAU = 0.01
+"""A unit is cut off from the gradient if its share of it, by that of the mean unit, is at most this."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Spread:
-    """Mean, standard deviation and the quantiles `QUANTILES` of an array."""
+    """Mean, standard deviation and the quantiles `QUANTILES` of an array, the last from a histogram, to 2 %."""
 
     mean: float
     std: float
@@ -30,32 +33,41 @@ class Spread:
 
 @dataclasses.dataclass(frozen=True)
 class SiteRecord:
-    """One activation of a model on one batch. A unit is an index of the last axis that is not the batch's.
+    """One activation of a model on its batches. A unit is an index of the last axis that is not the batch's.
 
     Attributes:
-      layer: path of the weights of the layer before it, or None.
+      layer: path of the weights of the layer before it, with the iteration if those are stacked for a scan; None
+        if there is none.
       name: of the function in the catalogue, or None; with other parameters than the default, the name under
         which it was jitted.
       file: source file of the call, or None.
       line: its line, or None.
       shape: of the pre-activation.
       dtype: of the pre-activation.
+      calls: how often it was run: for each batch once, in a scan over time once a step, in a branch when taken.
       z: spread of the pre-activations.
       a: spread of the activations.
       gate: mean of |f'(z)| / max |f'|.
+      slope: root of the mean of f'(z)^2.
       saturated: share of inputs with |f'(z)| < 0.01 max |f'|.
       zero: share of inputs with f'(z) = 0 exactly, in the dtype of the model.
-      zero_by_dtype: share of inputs with f'(z) = 0 in that dtype and not in float64; None if the function is not
-        one of the catalogue, whose float64 values are used.
+      zero_by_dtype: share of inputs with f'(z) = 0 where the function of that name in jaxact has a slope, in
+        float32; None if the function is not one of the catalogue.
+      not_finite: share of inputs where z or a is no finite number.
       units: number of units.
       dead: units with f'(z) = 0 at every example and position.
-      dormant: units whose mean |a| is at most ``tau`` times the mean of that over all units of the site.
+      silent: units with a = 0 at every example and position (Keras' dead ReLU).
+      rare: units with a not 0 at less than 1 % of examples and positions (dormant in the study of plasticity).
+      dormant: units whose mean |a| is at most ``tau`` times the mean of that over all units of the site (ReDo).
+      cut_off: units whose mean |dL/da| is at most 1 % of the mean of that over all units (GraMa).
       tau: the threshold of dormancy.
-      examples: size of the batch.
+      examples: number of examples.
       firing_bound: the largest firing rate that a unit which was never active in so many independent examples can
         have, at a confidence of 95 %: 1 - 0.05 ** (1 / examples), about 3 / examples.
-      gradient_z: Euclidean norm of the gradient of the loss with respect to z, over all uses of z.
+      gradient_z: Euclidean norm of the gradient of the loss with respect to z, over all uses of z; of several
+        batches, the root mean square.
       gradient_a: the same for a.
+      gradient_zero: share of that gradient by z that is exactly 0.
     """
 
     layer: str | None
@@ -64,119 +76,160 @@ class SiteRecord:
     line: int | None
     shape: tuple[int, ...]
     dtype: str
+    calls: int
     z: Spread
     a: Spread
     gate: float
+    slope: float
     saturated: float
     zero: float
     zero_by_dtype: float | None
+    not_finite: float
     units: int
     dead: tuple[int, ...]
+    silent: tuple[int, ...]
+    rare: tuple[int, ...]
     dormant: tuple[int, ...]
+    cut_off: tuple[int, ...]
     tau: float
     examples: int
     firing_bound: float
     gradient_z: float
     gradient_a: float
+    gradient_zero: float
 
 
-def record_of(
-    site: Site, z: Array, a: Array, dz: Array, da: Array, batch: tuple[int, int], tau: float
-) -> SiteRecord:
-    """The record of a site.
+def records_of(
+    site: Site, shape: tuple[int, ...], dtype: str, batches: Sequence[tuple[int, Measured]], tau: float
+) -> list[SiteRecord]:
+    """The records of a site: one, or one for each iteration of the scans that have a layer in each.
 
     Args:
       site: from `find_sites`.
-      z: pre-activations.
-      a: activations.
-      dz: gradient of the loss with respect to ``z``.
-      da: gradient of the loss with respect to ``a``.
-      batch: axis of the batch, and number of examples.
+      shape: of the pre-activation.
+      dtype: of the pre-activation.
+      batches: number of examples, and what was measured on them, of each batch.
       tau: threshold of dormancy.
 
     Returns:
-      The record.
+      Records, in the order of the iterations.
 
     References:
       Sokar, Agarwal, Castro and Evci, "The dormant neuron phenomenon in deep reinforcement learning", 2023,
-      arXiv:2302.12902, for dormant units; Hanley and Lippman-Hand, "If nothing goes wrong, is everything all
-      right?", 1983, for the bound.
+      arXiv:2302.12902, for dormant units; Dohare et al., "Loss of plasticity in deep continual learning", 2024,
+      Nature 632, for rarely active ones; Liu et al., "Measure gradients, not activations! Enhancing neuronal
+      activity in deep reinforcement learning", 2025, arXiv:2505.24061, for those cut off; Hanley and Lippman-Hand,
+      "If nothing goes wrong, is everything all right?", 1983, for the bound.
     """
-    slope = np.abs(_float64(slope_of(site, z)))
-    steepest = max(float(slope.max()), _steepest(site, z.dtype))
-    gate = slope / steepest if steepest else slope
-    flat = slope == 0
-    axis, examples = batch
-    activity = _by_unit(np.abs(_float64(a)), axis).mean(axis=0)
-    units = activity.size
+    parts = _apart(site, [measured for _, measured in batches])
+    examples = sum(n for n, _ in batches)
+    named = len(parts) > 1
+    return [_record(site, shape, dtype, part, examples, tau, index if named else None) for index, part in parts]
+
+
+def _apart(site: Site, batches: list[Measured]) -> list[tuple[str, list[list[Measured]]]]:
+    """For each iteration of the scans whose layers are apart: its index, and of each batch what was measured."""
+    lengths = [loop.length for loop in site.loops]
+    own = [loop.apart for loop in site.loops]
+    found = []
+    for place in np.ndindex(*(n if apart else 1 for n, apart in zip(lengths, own, strict=True))):
+        part = []
+        for batch in batches:
+            index = tuple(i if apart else slice(None) for i, apart in zip(place, own, strict=True))
+            here = jax.tree.map(lambda x, index=index: x[index], batch)
+            loops = len(lengths) - sum(own)
+            part.append(_calls(here, loops))
+        found.append((",".join(str(i) for i, apart in zip(place, own, strict=True) if apart), part))
+    return found
+
+
+def _calls(measured: Measured, loops: int) -> list[Measured]:
+    """What was measured in each call, of that of all the iterations of so many scans."""
+    flat = jax.tree.map(lambda x: np.asarray(x, np.float64).reshape(-1, *np.shape(x)[loops:]), measured)
+    return [jax.tree.map(lambda x, i=i: x[i], flat) for i in range(len(flat.forward.calls))]
+
+
+def _record(
+    site: Site,
+    shape: tuple[int, ...],
+    dtype: str,
+    batches: list[list[Measured]],
+    examples: int,
+    tau: float,
+    index: str | None,
+) -> SiteRecord:
+    # in a branch that was not taken there is nothing
+    every = [call for batch in batches for call in batch if call.forward.calls]
+    calls = len(every)
+    size = math.prod(shape)
+    forward = [call.forward for call in every]
+    blank = batches[0][0].forward
+
+    def total(of: Callable[[Forward], Any]) -> Any:
+        return sum((of(f) for f in forward), np.zeros_like(of(blank)))
+
+    def share(of: Callable[[Forward], Any]) -> float:
+        return float(total(of)) / max(calls * size, 1)
+
+    units = len(blank.firing)
+    activity = total(lambda f: f.activity)
+    inputs_of_unit = calls * size // max(units, 1)
+    flow = sum((call.a.by_unit for call in every), np.zeros(units))
+    lost = share(lambda f: f.lost)
+    layer = site.layer and (site.layer.path if index is None else f"{site.layer.path}[{index}]")
     return SiteRecord(
-        layer=site.layer,
+        layer=layer,
         name=site.name,
         file=site.file,
         line=site.line,
-        shape=z.shape,
-        dtype=z.dtype.name,
-        z=_spread(z),
-        a=_spread(a),
-        gate=float(gate.mean()),
-        saturated=float((gate < SATURATED).mean()),
-        zero=float(flat.mean()),
-        zero_by_dtype=_zero_by_dtype(site, z, flat),
+        shape=shape,
+        dtype=dtype,
+        calls=calls,
+        z=_spread(size, [(f.z_mean, f.z_square, f.z_bins) for f in forward]),
+        a=_spread(size, [(f.a_mean, f.a_square, f.a_bins) for f in forward]),
+        gate=share(lambda f: f.gate),
+        slope=share(lambda f: f.slope) ** 0.5,
+        saturated=share(lambda f: f.saturated),
+        zero=share(lambda f: f.zero),
+        zero_by_dtype=None if lost < 0 else lost,
+        not_finite=share(lambda f: f.not_finite),
         units=units,
-        dead=_indices(_by_unit(flat, axis).all(axis=0)),
+        dead=_indices(total(lambda f: f.firing) == 0),
+        silent=_indices(activity == 0),
+        rare=_indices(total(lambda f: f.active) < RARE * inputs_of_unit),
         dormant=_indices(activity <= tau * activity.mean()),
+        cut_off=_indices(flow <= GRADIENT_TAU * flow.mean()),
         tau=tau,
         examples=examples,
         firing_bound=1 - 0.05 ** (1 / examples),
-        gradient_z=float(np.linalg.norm(_float64(dz))),
-        gradient_a=float(np.linalg.norm(_float64(da))),
+        gradient_z=_norm([[call.z.square for call in batch] for batch in batches]),
+        gradient_a=_norm([[call.a.square for call in batch] for batch in batches]),
+        gradient_zero=sum(float(call.z.zero) for call in every) / max(calls * size, 1),
     )
 
 
-def _by_unit(x: np.ndarray, axis: int) -> np.ndarray:
-    """Examples and positions by units."""
-    if x.ndim < 2:
-        return x.reshape(-1, 1)
-    last = x.ndim - 1 if axis != x.ndim - 1 else x.ndim - 2
-    moved = np.moveaxis(x, last, -1)
-    return moved.reshape(-1, moved.shape[-1])
+def _norm(batches: list[list[Any]]) -> float:
+    """Root of the mean over batches of the sum over calls."""
+    return float(np.mean([np.sum(calls) for calls in batches])) ** 0.5
 
 
-def slope_of(site: Site, z: Any) -> Array:
-    """f'(z) of the function of a site, by its own rules of differentiation."""
-
-    @jax.jit
-    def slope(z: Array) -> Array:
-        value, pull = jax.vjp(site.function, z)
-        return pull(jnp.ones_like(value))[0]
-
-    return slope(jnp.asarray(z))
+def _spread(size: int, parts: list[tuple[Any, Any, Any]]) -> Spread:
+    if not parts:
+        return Spread(math.nan, math.nan, (math.nan,) * len(QUANTILES))
+    means = np.array([mean for mean, _, _ in parts])
+    mean = means.mean()
+    variance = (sum(square for _, square, _ in parts) / size + ((means - mean) ** 2).sum()) / len(parts)
+    return Spread(float(mean), float(variance**0.5), _quantiles(sum(bins for _, _, bins in parts)))
 
 
-def _steepest(site: Site, dtype: Any) -> float:
-    """Max |f'| over [-8, 8], at steps of 1/128."""
-    return float(np.nanmax(np.abs(_float64(slope_of(site, jnp.linspace(-8, 8, 2049, dtype=dtype))))))
-
-
-def _zero_by_dtype(site: Site, z: Array, flat: np.ndarray) -> float | None:
-    if site.name is None or not agrees(site.function, site.name):
-        return None
-    where = np.unique(_float64(z)[flat])
-    if not where.size:
-        return 0.0
-    with jax.enable_x64(True):
-        value, pull = jax.vjp(get(site.name), jnp.asarray(where, jnp.float64))
-        alive = where[np.asarray(pull(jnp.ones_like(value))[0]) != 0]
-    return float((flat & np.isin(_float64(z), alive)).mean())
-
-
-def _spread(x: Array) -> Spread:
-    values = _float64(x)
-    return Spread(float(values.mean()), float(values.std()), tuple(map(float, np.quantile(values, QUANTILES))))
-
-
-def _float64(x: Any) -> np.ndarray:
-    return np.asarray(x).astype(np.float64)
+def _quantiles(bins: np.ndarray) -> tuple[float, ...]:
+    """Quantiles of a histogram, by straight lines within its bins."""
+    if not bins.size or not bins.sum():
+        return (math.nan,) * len(QUANTILES)
+    ends = edges()
+    ends[[0, -1]] = ends[[1, -2]]  # what is beyond is told as the last edge
+    below = np.concatenate([[0.0], np.cumsum(bins)]) / bins.sum()
+    return tuple(float(q) for q in np.interp(QUANTILES, below, ends))
 
 
 def _indices(mask: Any) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""One forward and one backward pass that also give what goes through the sites, in both directions."""
+"""One forward and one backward pass that also add up what goes through the sites, in both directions."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -8,7 +8,23 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxact.diagnosis.jaxprs import Program, evaluate
+from jaxact.diagnosis import sums
+from jaxact.diagnosis.jaxprs import Program, Tap, evaluate
+from jaxact.diagnosis.sites import Site
+
+
+class Measured(NamedTuple):
+    """What one step says of a site, in scans with one axis for each, outermost first.
+
+    Attributes:
+      forward: of the values.
+      z: of the gradient by the pre-activations, over all their uses.
+      a: of the gradient by the activations.
+    """
+
+    forward: sums.Forward
+    z: sums.Backward
+    a: sums.Backward
 
 
 class Taps(NamedTuple):
@@ -17,67 +33,92 @@ class Taps(NamedTuple):
     Attributes:
       loss: the loss.
       gradients: its gradient with respect to the parameters, as leaves.
-      values: value of each tapped variable.
-      cotangents: gradient of the loss with respect to each tapped variable, over all its uses.
+      measured: of each site.
     """
 
     loss: Array
     gradients: list[Array]
-    values: dict[int, Array]
-    cotangents: dict[int, Array]
+    measured: list[Measured]
 
 
-@jax.custom_vjp
-def probe(x: Array, slot: Array) -> Array:
-    """``x``; the gradient with respect to ``slot``, of the same shape, is that with respect to ``x``."""
-    del slot
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def probe(measure: Callable[[Array], Any], x: Array, slot: Any) -> Array:
+    """``x``; the gradient with respect to ``slot`` is ``measure`` of that with respect to ``x``."""
+    del measure, slot
     return x
 
 
-def _probe_forward(x: Array, slot: Array) -> tuple[Array, None]:
-    del slot
+def _probe_forward(measure: Callable, x: Array, slot: Any) -> tuple[Array, None]:
+    del measure, slot
     return x, None
 
 
-def _probe_backward(residual: None, cotangent: Array) -> tuple[Array, Array]:
+def _probe_backward(measure: Callable[[Array], Any], residual: None, cotangent: Array) -> tuple[Array, Any]:
     del residual
-    return cotangent, cotangent
+    return cotangent, measure(cotangent)
 
 
 probe.defvjp(_probe_forward, _probe_backward)
 
 
 def tapped_step(
-    program: Program, variables: Sequence[int], loss: Callable[[list[Any], Any], Array]
+    program: Program,
+    sites: Sequence[Site],
+    axes: Sequence[int],
+    loss: Callable[[list[Any], Any], Array],
+    *,
+    histograms: bool = True,
 ) -> Callable[[list[Array], list[Any], Any], Taps]:
-    """The compiled step of a program with probes on variables.
+    """The step of a program with probes at sites, to be compiled.
 
     Args:
       program: the forward pass; its first inputs are the parameters.
-      variables: what to tap.
+      sites: where to measure.
+      axes: for each site, the axis of the batch.
       loss: scalar of the outputs of the program and of the batch.
+      histograms: whether to make histograms, which cost more than the rest.
 
     Returns:
-      Function of the parameters, of the other inputs, and of the batch. A probe adds nothing to what it passes,
-      so the gradients are those of the step without probes, up to the order in which XLA adds in either program.
+      Pure function of the parameters, of the other inputs, and of the batch. A probe adds nothing to what it
+      passes, so the gradients are those of the step without probes, up to the order in which XLA adds in either
+      program.
     """
-    tapped = set(variables)
+    taps: dict[int, Tap] = {}
+    slots: dict[int, sums.Backward] = {}
+    for site, axis in zip(sites, axes, strict=True):
+        back = functools.partial(sums.backward, axis=axis)
+        # an array may be the activation of one site and the pre-activation of the next
+        taps[site.z] = taps.get(site.z, _tap(back, None))
+        taps[site.a] = _tap(back, _forwards(site, axis, histograms))
+        lengths = tuple(loop.length for loop in site.loops)
+        for v in (site.z, site.a):
+            none = sums.empty(program.avals[v].shape, axis)
+            slots[v] = jax.tree.map(lambda x, n=lengths: jnp.zeros(n + x.shape, x.dtype), none)
 
-    def scalar(parameters: list[Array], slots: dict[int, Array], rest: list[Any], batch: Any):
-        values: dict[int, Array] = {}
+    def scalar(parameters: list[Array], slots: dict[int, Any], rest: list[Any], batch: Any):
+        outputs, kept = evaluate(program, [*parameters, *rest], taps, slots)
+        return loss(outputs, batch), {v: found for v, found in kept.items() if found is not None}
 
-        def tap(variable: int, value: Any) -> Any:
-            values[variable] = probe(value, slots[variable])
-            return values[variable]
-
-        taps = {v: functools.partial(tap, v) for v in tapped}
-        return loss(evaluate(program, [*parameters, *rest], taps), batch), values
-
-    @jax.jit
     def step(parameters: list[Array], rest: list[Any], batch: Any) -> Taps:
-        slots = {v: jnp.zeros(program.avals[v].shape, program.avals[v].dtype) for v in tapped}
         run = jax.value_and_grad(scalar, argnums=(0, 1), has_aux=True)
-        (value, values), (gradients, cotangents) = run(parameters, slots, rest, batch)
-        return Taps(value, gradients, values, cotangents)
+        (value, kept), (gradients, back) = run(parameters, slots, rest, batch)
+        return Taps(value, gradients, [Measured(kept[s.a], back[s.z], back[s.a]) for s in sites])
 
     return step
+
+
+def _forwards(site: Site, axis: int, histograms: bool) -> Callable[[Array, Any], sums.Forward]:
+    measure = sums.Forwards(site, axis, histograms=histograms)
+
+    def keep(a: Array, env: Any) -> sums.Forward:
+        return measure(env[site.z], a, {v: env[v] for v in site.function.scalars})
+
+    return keep
+
+
+def _tap(back: Callable[[Array], sums.Backward], keep: Callable[[Array, Any], sums.Forward] | None) -> Tap:
+    def tap(value: Any, env: Any, slot: Any) -> tuple[Any, Any]:
+        passed = probe(back, value, slot)
+        return passed, None if keep is None else keep(passed, env)
+
+    return tap
