@@ -128,14 +128,14 @@ from jaxact.catalog import serialize as serialize
 from jaxact.errors import InputError as InputError
 
 if TYPE_CHECKING:
-    from jaxact.diagnosis.diagnose import Diagnosis as Diagnosis
     from jaxact.diagnosis.diagnose import diagnose as diagnose
+    from jaxact.diagnosis.report import Diagnosis as Diagnosis
     from jaxact.training.lenet import LeNet5 as LeNet5
 
 __version__ = "0.1.0"
 
 _LAZY = {"LeNet5": "jaxact.training.lenet"}
-_LAZY |= dict.fromkeys(("Diagnosis", "diagnose"), "jaxact.diagnosis.diagnose")
+_LAZY |= {"Diagnosis": "jaxact.diagnosis.report", "diagnose": "jaxact.diagnosis.diagnose"}
 _LAZY |= {
     part: f"jaxact.{part}" for part in ("diagnosis", "layers", "learnable", "plotting", "testing", "training")
 }

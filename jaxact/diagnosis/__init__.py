@@ -1,5 +1,10 @@
 """Diagnosis: the activations of any model, found in its jaxpr, and what happens at each of them."""
 
-from jaxact.diagnosis.diagnose import Diagnosis as Diagnosis
 from jaxact.diagnosis.diagnose import diagnose as diagnose
+from jaxact.diagnosis.flow import Flow as Flow
+from jaxact.diagnosis.parameters import ParameterRecord as ParameterRecord
+from jaxact.diagnosis.report import Diagnosis as Diagnosis
+from jaxact.diagnosis.sites import NotCovered as NotCovered
 from jaxact.diagnosis.statistics import SiteRecord as SiteRecord
+from jaxact.diagnosis.statistics import Spread as Spread
+from jaxact.diagnosis.verdict import Verdict as Verdict

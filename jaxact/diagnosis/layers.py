@@ -32,9 +32,7 @@ def users_of(program: Program) -> list[list[Node]]:
     return users
 
 
-def layer_before(
-    program: Program, table: list[Variable], v: int, parameters: Mapping[int, str]
-) -> Layer | None:
+def layer_before(program: Program, table: list[Variable], v: int, parameters: Mapping[int, str]) -> Layer | None:
     """The nearest layer before a variable, None if there is none.
 
     Args:

@@ -132,7 +132,7 @@ def _function_of(program: Program, table: list[Variable], users: list, known: Ma
     while True:
         node = program.nodes[table[end].node]
         inner = [v for v in node.variables if not table[v].uniform]
-        if node.primitive in LINEAR and len(inner) == 1 and table[inner[0]].curved and len(users[inner[0]]) == 1:
+        if node.primitive in LINEAR and len(inner) == 1 and table[inner[0]].curved:
             end = inner[0]
         else:
             break
@@ -242,11 +242,9 @@ def _inside(
                 break
             batch |= more_batch
             names |= more_names
-            names |= {v: "" for v in more_batch & names.keys()}
+            names |= dict.fromkeys(more_batch & names.keys(), "")
         found, places = find_sites(body, Inputs(names, frozenset(batch), values), loss=loss)
-        sources = {
-            v: inputs_of(program, table, atom) if isinstance(atom, int) else [] for v, atom in pairs
-        }
+        sources = {v: inputs_of(program, table, atom) if isinstance(atom, int) else [] for v, atom in pairs}
         for site in found:
             layer, loops = site.layer, site.loops
             own = layer is not None and not layer.inputs.isdisjoint(body.inputs[apart])

@@ -36,8 +36,8 @@ class SiteRecord:
     """One activation of a model on its batches. A unit is an index of the last axis that is not the batch's.
 
     Attributes:
-      layer: path of the weights of the layer before it, with the iteration if those are stacked for a scan; None
-        if there is none.
+      layer: path of the weights of the layer before it, or None.
+      index: which of those weights, if they are stacked for a scan, else empty.
       name: of the function in the catalogue, or None; with other parameters than the default, the name under
         which it was jitted.
       file: source file of the call, or None.
@@ -71,6 +71,7 @@ class SiteRecord:
     """
 
     layer: str | None
+    index: tuple[int, ...]
     name: str | None
     file: str | None
     line: int | None
@@ -98,6 +99,12 @@ class SiteRecord:
     gradient_a: float
     gradient_zero: float
 
+    @property
+    def where(self) -> str:
+        """The layer, as it is shown: "conv1.kernel" is "conv1"."""
+        path = (self.layer or "-").removesuffix(".kernel")
+        return path + (f"[{','.join(map(str, self.index))}]" if self.index else "")
+
 
 def records_of(
     site: Site, shape: tuple[int, ...], dtype: str, batches: Sequence[tuple[int, Measured]], tau: float
@@ -112,7 +119,7 @@ def records_of(
       tau: threshold of dormancy.
 
     Returns:
-      Records, in the order of the iterations.
+      Records, in the order of the iterations; none of a site in a branch that was never taken.
 
     References:
       Sokar, Agarwal, Castro and Evci, "The dormant neuron phenomenon in deep reinforcement learning", 2023,
@@ -123,11 +130,14 @@ def records_of(
     """
     parts = _apart(site, [measured for _, measured in batches])
     examples = sum(n for n, _ in batches)
-    named = len(parts) > 1
-    return [_record(site, shape, dtype, part, examples, tau, index if named else None) for index, part in parts]
+    return [
+        _record(site, shape, dtype, part, examples, tau, index)
+        for index, part in parts
+        if any(call.forward.calls for batch in part for call in batch)
+    ]
 
 
-def _apart(site: Site, batches: list[Measured]) -> list[tuple[str, list[list[Measured]]]]:
+def _apart(site: Site, batches: list[Measured]) -> list[tuple[tuple[int, ...], list[list[Measured]]]]:
     """For each iteration of the scans whose layers are apart: its index, and of each batch what was measured."""
     lengths = [loop.length for loop in site.loops]
     own = [loop.apart for loop in site.loops]
@@ -139,7 +149,7 @@ def _apart(site: Site, batches: list[Measured]) -> list[tuple[str, list[list[Mea
             here = jax.tree.map(lambda x, index=index: x[index], batch)
             loops = len(lengths) - sum(own)
             part.append(_calls(here, loops))
-        found.append((",".join(str(i) for i, apart in zip(place, own, strict=True) if apart), part))
+        found.append((tuple(i for i, apart in zip(place, own, strict=True) if apart), part))
     return found
 
 
@@ -156,37 +166,37 @@ def _record(
     batches: list[list[Measured]],
     examples: int,
     tau: float,
-    index: str | None,
+    index: tuple[int, ...],
 ) -> SiteRecord:
-    # in a branch that was not taken there is nothing
-    every = [call for batch in batches for call in batch if call.forward.calls]
+    batches = [[call for call in batch if call.forward.calls] for batch in batches]
+    every = [call for batch in batches for call in batch]
     calls = len(every)
     size = math.prod(shape)
     forward = [call.forward for call in every]
-    blank = batches[0][0].forward
+    blank = forward[0]
 
     def total(of: Callable[[Forward], Any]) -> Any:
         return sum((of(f) for f in forward), np.zeros_like(of(blank)))
 
     def share(of: Callable[[Forward], Any]) -> float:
-        return float(total(of)) / max(calls * size, 1)
+        return float(total(of)) / (calls * size)
 
     units = len(blank.firing)
     activity = total(lambda f: f.activity)
     inputs_of_unit = calls * size // max(units, 1)
     flow = sum((call.a.by_unit for call in every), np.zeros(units))
     lost = share(lambda f: f.lost)
-    layer = site.layer and (site.layer.path if index is None else f"{site.layer.path}[{index}]")
     return SiteRecord(
-        layer=layer,
+        layer=site.layer and site.layer.path,
+        index=index,
         name=site.name,
         file=site.file,
         line=site.line,
         shape=shape,
         dtype=dtype,
         calls=calls,
-        z=_spread(size, [(f.z_mean, f.z_square, f.z_bins) for f in forward]),
-        a=_spread(size, [(f.a_mean, f.a_square, f.a_bins) for f in forward]),
+        z=spread_of(size, [(f.z_mean, f.z_square, f.z_bins) for f in forward]),
+        a=spread_of(size, [(f.a_mean, f.a_square, f.a_bins) for f in forward]),
         gate=share(lambda f: f.gate),
         slope=share(lambda f: f.slope) ** 0.5,
         saturated=share(lambda f: f.saturated),
@@ -204,7 +214,7 @@ def _record(
         firing_bound=1 - 0.05 ** (1 / examples),
         gradient_z=_norm([[call.z.square for call in batch] for batch in batches]),
         gradient_a=_norm([[call.a.square for call in batch] for batch in batches]),
-        gradient_zero=sum(float(call.z.zero) for call in every) / max(calls * size, 1),
+        gradient_zero=sum(float(call.z.zero) for call in every) / (calls * size),
     )
 
 
@@ -213,13 +223,14 @@ def _norm(batches: list[list[Any]]) -> float:
     return float(np.mean([np.sum(calls) for calls in batches])) ** 0.5
 
 
-def _spread(size: int, parts: list[tuple[Any, Any, Any]]) -> Spread:
+def spread_of(size: int, parts: Sequence[tuple[Any, ...]]) -> Spread:
+    """The spread of arrays of one size, from what `sums.spread` says of each."""
     if not parts:
         return Spread(math.nan, math.nan, (math.nan,) * len(QUANTILES))
-    means = np.array([mean for mean, _, _ in parts])
+    means = np.array([part[0] for part in parts])
     mean = means.mean()
-    variance = (sum(square for _, square, _ in parts) / size + ((means - mean) ** 2).sum()) / len(parts)
-    return Spread(float(mean), float(variance**0.5), _quantiles(sum(bins for _, _, bins in parts)))
+    variance = (sum(part[1] for part in parts) / size + ((means - mean) ** 2).sum()) / len(parts)
+    return Spread(float(mean), float(variance**0.5), _quantiles(np.sum([bins for *_, bins in parts], axis=0)))
 
 
 def _quantiles(bins: np.ndarray) -> tuple[float, ...]:

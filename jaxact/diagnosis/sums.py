@@ -134,18 +134,25 @@ class Forwards:
             true, pull = jax.vjp(self.exact, z.astype(jnp.float32))
             lost = jnp.sum(flat & (pull(jnp.ones_like(true))[0] != 0), dtype=jnp.int32)
         z, a = z.astype(jnp.float32), a.astype(jnp.float32)
+        z_mean, z_square, z_bins = spread(z, self.histograms)
+        a_mean, a_square, a_bins = spread(a, self.histograms)
         bad = ~(jnp.isfinite(z) & jnp.isfinite(a))
         return Forward(
             jnp.int32(1),
-            *_spread(z),
-            *_spread(a),
-            *(_bins(x) if self.histograms else jnp.zeros(0, jnp.int32) for x in (z, a)),
+            z_mean,
+            z_square,
+            a_mean,
+            a_square,
+            z_bins,
+            a_bins,
             gate.sum(),
             (slope**2).sum(),
-            *(jnp.sum(mask, dtype=jnp.int32) for mask in (gate < SATURATED, flat)),
+            jnp.sum(gate < SATURATED, dtype=jnp.int32),
+            jnp.sum(flat, dtype=jnp.int32),
             lost,
             jnp.sum(bad, dtype=jnp.int32),
-            *(jnp.sum(by_unit(mask, self.axis), 0, dtype=jnp.int32) for mask in (~flat, a != 0)),
+            jnp.sum(by_unit(~flat, self.axis), 0, dtype=jnp.int32),
+            jnp.sum(by_unit(a != 0, self.axis), 0, dtype=jnp.int32),
             by_unit(jnp.abs(a), self.axis).sum(axis=0),
         )
 
@@ -164,12 +171,14 @@ def backward(cotangent: Array, axis: int) -> Backward:
 def empty(shape: tuple[int, ...], axis: int) -> Backward:
     """The sums over nothing, for a variable of a shape."""
     units = jax.eval_shape(lambda x: by_unit(x, axis), jax.ShapeDtypeStruct(shape, jnp.float32)).shape[1]
-    return Backward(*(jnp.zeros(()) for _ in range(3)), jnp.zeros(units))
+    return Backward(jnp.zeros(()), jnp.zeros(()), jnp.zeros(()), jnp.zeros(units))
 
 
-def _spread(x: Array) -> tuple[Array, Array]:
+def spread(x: Array, histogram: bool) -> tuple[Array, Array, Array]:
+    """Mean, sum of squared distances from it, and histogram (empty if it is not asked for) of an array."""
+    x = x.astype(jnp.float32)
     mean = x.mean()
-    return mean, ((x - mean) ** 2).sum()
+    return mean, ((x - mean) ** 2).sum(), _bins(x) if histogram else jnp.zeros(0, jnp.int32)
 
 
 def _bins(x: Array) -> Array:

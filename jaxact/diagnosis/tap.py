@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, lax
 
 from jaxact.diagnosis import sums
 from jaxact.diagnosis.jaxprs import Program, Tap, evaluate
@@ -34,11 +34,13 @@ class Taps(NamedTuple):
       loss: the loss.
       gradients: its gradient with respect to the parameters, as leaves.
       measured: of each site.
+      entries: spread of each variable where the batch comes in, as `sums.spread`.
     """
 
     loss: Array
     gradients: list[Array]
     measured: list[Measured]
+    entries: list[tuple[Array, Array, Array]]
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
@@ -67,6 +69,7 @@ def tapped_step(
     axes: Sequence[int],
     loss: Callable[[list[Any], Any], Array],
     *,
+    entries: Sequence[int] = (),
     histograms: bool = True,
 ) -> Callable[[list[Array], list[Any], Any], Taps]:
     """The step of a program with probes at sites, to be compiled.
@@ -76,6 +79,7 @@ def tapped_step(
       sites: where to measure.
       axes: for each site, the axis of the batch.
       loss: scalar of the outputs of the program and of the batch.
+      entries: variables where the batch comes in.
       histograms: whether to make histograms, which cost more than the rest.
 
     Returns:
@@ -95,6 +99,9 @@ def tapped_step(
             none = sums.empty(program.avals[v].shape, axis)
             slots[v] = jax.tree.map(lambda x, n=lengths: jnp.zeros(n + x.shape, x.dtype), none)
 
+    for v in entries:
+        taps[v] = lambda value, env, slot: (value, sums.spread(lax.stop_gradient(value), histograms))
+
     def scalar(parameters: list[Array], slots: dict[int, Any], rest: list[Any], batch: Any):
         outputs, kept = evaluate(program, [*parameters, *rest], taps, slots)
         return loss(outputs, batch), {v: found for v, found in kept.items() if found is not None}
@@ -102,7 +109,8 @@ def tapped_step(
     def step(parameters: list[Array], rest: list[Any], batch: Any) -> Taps:
         run = jax.value_and_grad(scalar, argnums=(0, 1), has_aux=True)
         (value, kept), (gradients, back) = run(parameters, slots, rest, batch)
-        return Taps(value, gradients, [Measured(kept[s.a], back[s.z], back[s.a]) for s in sites])
+        measured = [Measured(kept[s.a], back[s.z], back[s.a]) for s in sites]
+        return Taps(value, gradients, measured, [kept[v] for v in entries])
 
     return step
 
