@@ -353,7 +353,7 @@ def test_layers_in_a_scan_are_told_apart(wrap):
     plain = jaxact.diagnose(
         (unrolled, {**{f"layer{i}": LAYERS[i] for i in range(3)}, "last": LAST}), (ROWS, LABELS)
     )
-    assert [site.where for site in loop.sites] == ["layers[0]", "layers[1]", "layers[2]", "layers"]
+    assert [site.where for site in loop.sites] == ["layers[0]", "layers[1]", "layers[2]", "-"]
     assert not loop.not_covered
     for ours, theirs in zip(loop.sites[:3], plain.sites[:3], strict=True):
         same_numbers(ours, theirs)

@@ -126,7 +126,7 @@ def _forwards(site: Site, axis: int, histograms: bool) -> Callable[[Array, Any],
 
 def _tap(back: Callable[[Array], sums.Backward], keep: Callable[[Array, Any], sums.Forward] | None) -> Tap:
     def tap(value: Any, env: Any, slot: Any) -> tuple[Any, Any]:
-        passed = probe(back, value, slot)
+        passed: Any = probe(back, value, slot)
         return passed, None if keep is None else keep(passed, env)
 
     return tap
