@@ -321,14 +321,14 @@ def test_recovered_functions_are_the_functions():
 def scanned(params, batch):
     """Three layers in a scan, with weights of their own."""
     x, _ = jax.lax.scan(lambda x, w: (jnp.tanh(x @ w), None), batch[0], params["layers"])
-    return jax.nn.relu(x) @ params["last"]
+    return x @ params["last"]
 
 
 def unrolled(params, batch):
     x = batch[0]
     for i in range(3):
         x = jnp.tanh(x @ params[f"layer{i}"])
-    return jax.nn.relu(x) @ params["last"]
+    return x @ params["last"]
 
 
 LAYERS = jax.random.normal(KEY, (3, 8, 8)) / 8**0.5
@@ -353,9 +353,9 @@ def test_layers_in_a_scan_are_told_apart(wrap):
     plain = jaxact.diagnose(
         (unrolled, {**{f"layer{i}": LAYERS[i] for i in range(3)}, "last": LAST}), (ROWS, LABELS)
     )
-    assert [site.where for site in loop.sites] == ["layers[0]", "layers[1]", "layers[2]", "-"]
+    assert [site.where for site in loop.sites] == ["layers[0]", "layers[1]", "layers[2]"]
     assert not loop.not_covered
-    for ours, theirs in zip(loop.sites[:3], plain.sites[:3], strict=True):
+    for ours, theirs in zip(loop.sites, plain.sites, strict=True):
         same_numbers(ours, theirs)
         assert "lax.scan" in Path(ours.file).read_text().splitlines()[ours.line - 1]
     factors = [[flow.factor for flow in diagnosis.flows[:2]] for diagnosis in (loop, plain)]
