@@ -71,8 +71,9 @@ def document(pages: Sequence[Page], sheet: bytes, *, kind: str, about: str) -> s
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         f"<title>Atlas of activation functions</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<main>",
         f'<h1 id="top">Atlas of activation functions</h1>\n<p>{count}. {html.escape(about)}</p>',
-        f'<section id="index" {_WIDE} aria-label="Table of the functions">\n{_index(pages)}\n</section>',
-        f'<section id="sheet" {_WIDE} aria-label="The functions side by side">\n{_image(sheet, kind, f"{count} side by side")}\n</section>',
+        f'<section id="index" {_WIDE} aria-label="table of functions">\n{_index(pages)}\n</section>',
+        f'<section id="sheet" {_WIDE} aria-label="sheet of curves">',
+        f"{_image(sheet, kind, f'{count} side by side')}\n</section>",
         *(_section(page, kind) for page in pages),
         "</main>\n</body>\n</html>\n",
     ]
