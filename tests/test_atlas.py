@@ -35,7 +35,7 @@ def call(capsys, monkeypatch, tmp_path):
 class Reader(HTMLParser):
     """Elements that are opened and closed, what is loaded, and the text of each table's cells."""
 
-    void = ("meta", "img", "link", "br", "input")
+    void = ("meta", "img", "link", "br", "wbr", "input")
 
     def __init__(self, text):
         super().__init__()

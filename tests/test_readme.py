@@ -20,7 +20,8 @@ LOST = re.findall(r"^\| (\w+) \| (-?\d+) \| 0 \| (\S+) \| (\S+) \|$", README, fl
 @pytest.mark.parametrize("row", LOST, ids=[row[0] for row in LOST])
 def test_table_of_lost_gradients(row):
     name, x, ours, true = row
-    assert jax.grad(getattr(jax.nn, name))(jnp.float32(x)) == 0
+    mended = name == "elu" and jax.grad(jnp.expm1)(-20.0) > 0  # since jax 0.12, as the README says
+    assert (jax.grad(getattr(jax.nn, name))(jnp.float32(x)) == 0) != mended
     assert float(ours) == pytest.approx(float(jax.grad(jaxact.get(name))(jnp.float32(x))), rel=2e-7)
     assert mpmath.nstr(oracle(name, 1)(float(x)), 8) == mpmath.nstr(mpmath.mpf(true), 8)
 

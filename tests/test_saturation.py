@@ -62,6 +62,10 @@ def test_one_per_cent_edges(name):
         assert found.roots.size == 0
 
 
+# jax 0.10 differentiates expm1(x) as expm1(x) + 1, jax 0.12 as exp(x), which underflows and is not lost before.
+EXPM1_IS_LOST = float(jax.grad(jnp.expm1)(-20.0)) == 0
+
+
 @pytest.mark.parametrize(
     ("fn", "dtype", "tails"),
     [  # exact-zero tails of jax.nn on a CPU: the first dead number, to the digits of reference/diagnostics.md
@@ -74,9 +78,9 @@ def test_one_per_cent_edges(name):
         (jax.nn.gelu, F32, (-4.867,)),
         (jax.nn.gelu, BF16, (-3.047,)),
         (jax.nn.gelu, F16, (-3.584,)),
-        (jax.nn.elu, F32, (-17.33,)),
-        (jax.nn.elu, BF16, (-6.219,)),
-        (jax.nn.elu, F16, (-8.312,)),
+        (jax.nn.elu, F32, (-17.33 if EXPM1_IS_LOST else -87.34,)),
+        (jax.nn.elu, BF16, (-6.219 if EXPM1_IS_LOST else -87.34,)),
+        (jax.nn.elu, F16, (-8.312 if EXPM1_IS_LOST else -17.33,)),
         (jax.lax.erf, F32, (-9.345, 9.345)),
         (jax.nn.silu, F32, (-87.3,)),
         (jax.nn.softplus, F32, (-87.3,)),
@@ -239,7 +243,11 @@ def test_jumps_are_no_slopes():
 
 
 def test_roots_at_the_ends_of_a_domain():
-    found = saturation_regions(lambda x: x - jnp.sin(2 * jnp.pi * x) / (2 * jnp.pi), domain=(-3, 3))
+    turn = 2 * jnp.pi
+    stairs = jax.custom_jvp(lambda x: x - jnp.sin(turn * x) / turn)
+    # its own rule: XLA may fuse the product that jax.grad leaves, 1 - turn * (cos(turn * x) / turn), and not get 0
+    stairs.defjvps(lambda t, y, x: t * (1 - jnp.cos(turn * x)))
+    found = saturation_regions(stairs, domain=(-3, 3))
     np.testing.assert_allclose(found.roots, np.arange(-3, 4), atol=1e-7)
     assert found.around_root.all()
     assert len(found.dead) == 5  # around the inner ones: 1 - cos; none at the ends, where it is a point

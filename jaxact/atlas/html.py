@@ -21,8 +21,12 @@ img { display: block; max-width: 100%; height: auto; }
 #sheet img { min-width: 60rem; }
 table { border-collapse: collapse; font-size: .85rem; }
 th, td { text-align: left; vertical-align: top; padding: .2rem .7rem .2rem 0; }
-thead th, #index td { white-space: nowrap; }
+thead th { vertical-align: bottom; }
 tbody tr { border-top: 1px solid #e4e4e4; }
+#index table { width: max-content; }
+#index td { white-space: nowrap; }
+#index tr > :first-child { position: sticky; left: 0; background: #fff; max-width: 10rem; white-space: normal;
+  overflow-wrap: anywhere; }
 .page { border-top: 2px solid #ccc; padding: 1.5rem 0; display: grid; gap: 1rem; grid-template-columns: 3fr 2fr;
   align-items: start; }
 .page > header, .page > footer { grid-column: 1 / -1; }
@@ -31,7 +35,13 @@ tbody tr { border-top: 1px solid #e4e4e4; }
 .page td { overflow-wrap: anywhere; }
 footer { font-size: .85rem; }
 @media (max-width: 56rem) { .page { grid-template-columns: 1fr; } }
+@media screen and (min-width: 56rem) {
+  #index { max-height: 85vh; overflow-y: auto; }
+  #index thead { position: sticky; top: 0; z-index: 1; background: #fff; }
+}
 """
+
+_WIDE = 'class="wide" tabindex="0"'  # what is wider than the screen scrolls, by the keyboard too
 
 
 class Page(NamedTuple):
@@ -61,8 +71,9 @@ def document(pages: Sequence[Page], sheet: bytes, *, kind: str, about: str) -> s
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         f"<title>Atlas of activation functions</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<main>",
         f'<h1 id="top">Atlas of activation functions</h1>\n<p>{count}. {html.escape(about)}</p>',
-        f'<section id="index" class="wide">\n{_index(pages)}\n</section>',
-        f'<section id="sheet" class="wide">\n{_image(sheet, kind, f"{count} side by side")}\n</section>',
+        f'<section id="index" {_WIDE} aria-label="table of functions">\n{_index(pages)}\n</section>',
+        f'<section id="sheet" {_WIDE} aria-label="sheet of curves">',
+        f"{_image(sheet, kind, f'{count} side by side')}\n</section>",
         *(_section(page, kind) for page in pages),
         "</main>\n</body>\n</html>\n",
     ]
@@ -80,7 +91,8 @@ def _index(pages: Sequence[Page]) -> str:
     head = "".join(f'<th scope="col">{html.escape(key)}</th>' for key in ("function", *pages[0].summary))
     rows = []
     for page in pages:
-        link = f'<a href="#{anchor(page.name)}">{html.escape(page.name)}</a>'
+        name = html.escape(page.name).replace("(", "(<wbr>")  # where a long one breaks
+        link = f'<a href="#{anchor(page.name)}">{name}</a>'
         rows.append("".join(f"<td>{cell}</td>" for cell in (link, *map(html.escape, page.summary.values()))))
     body = "\n".join(f"<tr>{row}</tr>" for row in rows)
     return f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>"
