@@ -193,8 +193,10 @@ def gradients_are_those_of_the_plain_step(name, model, batch, diagnosis):
     loss, gradients = plain(form.parameters, form.state, batch)
     assert float(loss) == diagnosis.loss
     assert jax.tree.structure(gradients) == jax.tree.structure(diagnosis.gradients)
-    pairs = zip(jax.tree.leaves(diagnosis.gradients), jax.tree.leaves(gradients), strict=True)
-    assert all(jnp.array_equal(ours, theirs) for ours, theirs in pairs)
+    # XLA may add in another order in a program with more results, and of these its newer versions do in one
+    error = 1e-6 if name == "lenet spectral" and jax.__version_info__ >= (0, 11) else 0
+    for ours, theirs in zip(jax.tree.leaves(diagnosis.gradients), jax.tree.leaves(gradients), strict=True):
+        assert jnp.abs(ours - theirs).max() <= error * jnp.abs(theirs).max()
 
 
 @pytest.mark.parametrize("name", ["mlp", "resnet", "linen", "pure"])

@@ -19,7 +19,7 @@ CALLS = {"jit": "jaxpr", "pjit": "jaxpr", "closed_call": "call_jaxpr", "checkpoi
 LOOPS = {"scan": "jaxpr", "cond": "branches"}
 """Loops and branches that are entered where something in them is tapped, with the parameter of their bodies."""
 
-OPAQUE = ("while", "shard_map", "custom_vjp_call", "custom_jvp_call")
+OPAQUE = ("while", "shard_map", "composite", "custom_vmap_call", "custom_vjp_call", "custom_jvp_call")
 """Calls that are always evaluated whole."""
 
 Tap = Callable[[Any, Mapping[int, Any], Any], tuple[Any, Any]]
@@ -249,8 +249,12 @@ def evaluate(
 
 def scan_inputs(node: Node) -> tuple[slice, slice, slice]:
     """Which inputs of a scan are constants, carried, and of one iteration each."""
-    consts = node.eqn.params["num_consts"]
-    rest = consts + node.eqn.params["num_carry"]
+    params = node.eqn.params
+    if "ft_in" in params:  # from jax 0.12 on
+        consts, carry, _ = map(len, params["ft_in"].unpack())
+    else:
+        consts, carry = params["num_consts"], params["num_carry"]
+    rest = consts + carry
     return slice(0, consts), slice(consts, rest), slice(rest, None)
 
 

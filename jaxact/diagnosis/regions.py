@@ -25,7 +25,8 @@ LINEAR = {
 # fmt: off
 CURVED = {
     "tanh", "logistic", "exp", "exp2", "expm1", "log", "log1p", "erf", "erfc",
-    "erf_inv", "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh",
+    "log2", "one_minus_square", "polynomial", "erf_inv",
+    "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh",
     "asinh", "acosh", "atanh", "integer_pow", "pow", "square", "sqrt", "rsqrt", "cbrt",
     "abs", "sign", "floor", "ceil", "round", "max", "min", "clamp", "is_finite",
     "lgamma", "digamma", "atan2", "rem", "nextafter", "gt", "ge", "lt", "le",
