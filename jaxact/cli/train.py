@@ -17,6 +17,7 @@ from jaxact.cli import parse
 from jaxact.cli.output import print_json, print_table
 from jaxact.errors import InputError
 from jaxact.training.cache import keep_programs
+from jaxact.training.config import names_of
 from jaxact.training.devices import IMAGES_PER_CORE, LostProcessError, end_at_once, join, use_cores
 from jaxact.training.lenet import build_model
 from jaxact.training.run import claim_folder, load_run
@@ -61,7 +62,7 @@ class Train(training.TrainConfig):
 
     def run(self) -> int:
         """Trains, and says how to go on where it ends early."""
-        options = {field.name: getattr(self, field.name) for field in dataclasses.fields(training.TrainConfig)}
+        options = {name: getattr(self, name) for name in names_of(training.TrainConfig)}
         quiet = self.quiet or self.json
         keep_programs()
         use_cores(self.devices or self.batch_size // IMAGES_PER_CORE)
