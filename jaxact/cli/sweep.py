@@ -11,10 +11,11 @@ from typing import Any, Literal
 from jaxact import training
 from jaxact.cli import parse
 from jaxact.cli.output import print_json, print_table
+from jaxact.cli.together import Together
 from jaxact.errors import InputError
 from jaxact.training.cache import keep_programs
 from jaxact.training.config import SharedOptions, names_of
-from jaxact.training.devices import use_cores
+from jaxact.training.devices import LostProcessError, end_at_once, is_first, use_cores
 from jaxact.training.run import claim_folder
 from jaxact.training.sweep_folder import load_sweep
 from jaxact.training.sweep_summary import Setting
@@ -39,7 +40,7 @@ class Lists:
 
 
 @dataclasses.dataclass(frozen=True)
-class Sweep(SharedOptions, Lists):
+class Sweep(Together, SharedOptions, Lists):
     """Train LeNet-5 with several activations, seeds, learning rates and initialisers, and rank them.
 
     Attributes:
@@ -100,12 +101,15 @@ class Sweep(SharedOptions, Lists):
 
     def run(self) -> int:
         """Trains, prints the table, and says how to go on where it ends early."""
-        config, quiet, data = self.config(), self.quiet or self.json, None
+        config, data = self.config(), None
         keep_programs()
         use_cores(self.devices)
+        self.join(self.out)
+        quiet = self.quiet or self.json or not is_first()
         if not config.out:  # the folder is made when nothing can go wrong before it is used
             data = training.load_dataset(self.dataset, data_dir=self.data_dir, progress=not quiet)
             config = dataclasses.replace(config, out=claim_folder(config.train, what="sweep"))
+        command = f"jaxact sweep --resume {shlex.quote(str(config.out))}"
         try:
             result = training.run_sweep(
                 config,
@@ -115,8 +119,10 @@ class Sweep(SharedOptions, Lists):
                 report=print_json if self.json else None,
                 progress=not quiet,
             )
+        except LostProcessError as error:
+            print(f"jaxact: {error}; start all again with: {command}", file=sys.stderr)
+            end_at_once(1)
         except training.Interrupted:
-            command = f"jaxact sweep --resume {shlex.quote(str(config.out))}"
             print(f"jaxact: interrupted; all is saved, go on with: {command}", file=sys.stderr)
             return 130
         if not quiet:
