@@ -396,12 +396,22 @@ def test_summary(straight):
     assert (straight.folder / "summary.png").read_bytes().startswith(b"\x89PNG")
 
 
-FATES = {"trains": (0.2, 0.4), "vanishes": (0.1, 0.11), "dies": (0.4, 0.1), "diverges": (0.4, None)}
+FATES = [  # accuracies while training, validation accuracies, what that is
+    ((0.2, 0.4), (0.3, 0.5), "trains"),
+    ((0.13,), (0.23,), "slow"),  # the mean over its first epoch looks like a guess
+    ((0.15, 0.16), (0.4, 0.2), "slow"),
+    ((0.1, 0.11), (0.1, 0.1), "stuck"),
+    ((0.4, 0.1), (0.5, 0.1), "dies"),
+    ((0.4, None), (0.5, None), "diverges"),
+]
 
 
-@pytest.mark.parametrize("expected", FATES)
-def test_fate(expected):
-    history = [{"accuracy": value, "diverged": value is None} for value in FATES[expected]]
+@pytest.mark.parametrize(("training", "validation", "expected"), FATES)
+def test_fate(training, validation, expected):
+    history = [
+        {"accuracy": a, "val_accuracy": b, "diverged": a is None}
+        for a, b in zip(training, validation, strict=True)
+    ]
     assert fate(history, 0.1) == expected
 
 
