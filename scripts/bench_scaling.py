@@ -174,8 +174,7 @@ class Bench:
 def processor() -> str:
     """What the processor is called, where the system says it."""
     info = Path("/proc/cpuinfo")
-    names = re.findall(r"model name\s*: (.*)", info.read_text() if info.exists() else "")
-    return names[0] if names else platform.machine()
+    return [*re.findall(r"model name\s*: (.*)", info.read_text() if info.exists() else ""), platform.machine()][0]
 
 
 def draw(record: list[dict], where: str, path: Path) -> None:

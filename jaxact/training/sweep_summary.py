@@ -63,9 +63,9 @@ def summarize(rows: Iterable[Row]) -> list[Summary]:
 def fate(history: Sequence[Row], chance: float) -> str:
     """What became of a network, by its validation accuracy: "trains", "slow", "stuck", "dies" or "diverges".
 
-    It trains if it ends over 3 times the accuracy of a guess, and is slow if it ends over 1.2 times. It is stuck if
-    it never was, and dies if it was and lost it. Why, whether no gradient comes through or units are dead, rows do
-    not say; `jaxact.diagnose` does.
+    It trains if it ends over 3 times the accuracy of a guess, and is slow if it ends over 1.2 times. It is stuck
+    if it never was, and dies if it was and lost it. Why, whether no gradient comes through or units are dead, rows
+    do not say; `jaxact.diagnose` does.
 
     Args:
       history: the rows of the network.
