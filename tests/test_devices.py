@@ -93,10 +93,10 @@ def free_port():
 
 
 @contextlib.contextmanager
-def processes(count, *options):
-    """The processes of one run, started; whatever happens they end."""
+def processes(count, name, *options):
+    """The processes of one command, started; whatever happens they end."""
     address = f"localhost:{free_port()}"
-    command = [sys.executable, "-m", "jaxact", "train", "--devices", "1", "--coordinator", address, *options]
+    command = [sys.executable, "-m", "jaxact", name, "--devices", "1", "--coordinator", address, *options]
     environment = os.environ | {"JAX_NUM_PROCESSES": str(count)}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     started = [
@@ -116,12 +116,12 @@ def test_three_processes_are_one_and_the_run_goes_on_when_one_is_lost(tmp_path):
     command = [sys.executable, "-m", "jaxact", "train", "--devices", "1", *options]
     subprocess.run([*command, "--epochs", "2", "--out", str(single)], check=True, capture_output=True)
 
-    with processes(3, *options, "--epochs", "2", "--out", str(shared)) as together:
+    with processes(3, "train", *options, "--epochs", "2", "--out", str(shared)) as together:
         said = [process.communicate(timeout=240)[0] for process in together]
     assert_same_history(metrics(shared), metrics(single))
     assert [out.count('"val_loss"') for out in said] == [2, 0, 0]  # process 0 speaks and writes
 
-    with processes(2, "--resume", str(shared), "--epochs", "5000", "--json") as (first, other):
+    with processes(2, "train", "--resume", str(shared), "--epochs", "5000", "--json") as (first, other):
         assert json.loads(first.stdout.readline())["epoch"] == 3  # from the checkpoint of three, by two
         other.kill()
         message = first.communicate(timeout=60)[1]
@@ -130,6 +130,40 @@ def test_three_processes_are_one_and_the_run_goes_on_when_one_is_lost(tmp_path):
     assert "another process of the run has ended" in message
     assert f"--resume {shared}" in message
     assert len(metrics(shared)) >= 3
+
+
+def test_a_sweep_in_two_processes_is_one_and_goes_on_when_one_is_lost(tmp_path):
+    """Three networks, so that one process has two of them."""
+    options = ("--dataset", "digits", "--pixels", "unit", "--batch-size", "480", "--json")
+    options += ("--activations", "tanh", "--seeds", "3", "--epochs", "3")
+    single, shared = tmp_path / "single", tmp_path / "shared"
+    command = [sys.executable, "-m", "jaxact", "sweep", "--devices", "1", *options, "--out", str(single)]
+    subprocess.run(command, check=True, capture_output=True)
+
+    with processes(2, "sweep", *options, "--out", str(shared)) as (first, other):
+        assert json.loads(first.stdout.readline())["epoch"] == 1
+        other.kill()
+        message = first.communicate(timeout=60)[1]
+    assert first.returncode == 1
+    assert "Traceback" not in message
+    assert "another process of the run has ended" in message
+    assert f"jaxact sweep --resume {shared}" in message
+
+    with processes(2, "sweep", "--resume", str(shared), "--json") as together:
+        said = [process.communicate(timeout=240) for process in together]
+    assert [process.returncode for process in together] == [0, 0]
+    rows = [json.loads(line) for line in said[0][0].splitlines()]
+    assert [row["epoch"] for row in rows] == [2] * 3 + [3] * 3  # from the checkpoint of the first epoch
+    assert said[1][0] == ""  # process 0 speaks and writes
+
+    found, expected = (
+        [json.loads(line) for line in (folder / "results.jsonl").read_text().splitlines()]
+        for folder in (shared, single)
+    )
+    assert found[3:] == rows
+    for row, due in zip(found, expected, strict=True):
+        assert {**row, "seconds": 0} == {**due, "seconds": 0}  # each network is on one device: the same bits
+    assert {path.name for path in shared.iterdir()} == {path.name for path in single.iterdir()}
 
 
 def test_spreading_rows_fills_up_with_zeros():

@@ -22,9 +22,9 @@ from toy import toy
 import jaxact
 from jaxact import InputError, plotting
 from jaxact.cli import main
-from jaxact.cli.sweep import _split
+from jaxact.cli.sweep import Sweep, _split
 from jaxact.training import Interrupted, SweepConfig, TrainConfig, fit, run_sweep, summarize, sweep
-from jaxact.training.config import make_optimizer
+from jaxact.training.config import SharedOptions, make_optimizer, names_of
 from jaxact.training.sweep_config import find_gains, initial_model
 from jaxact.training.sweep_folder import SweepFolder
 from jaxact.training.sweep_group import deal
@@ -396,12 +396,22 @@ def test_summary(straight):
     assert (straight.folder / "summary.png").read_bytes().startswith(b"\x89PNG")
 
 
-FATES = {"trains": (0.2, 0.4), "vanishes": (0.1, 0.11), "dies": (0.4, 0.1), "diverges": (0.4, None)}
+FATES = [  # accuracies while training, validation accuracies, what that is
+    ((0.2, 0.4), (0.3, 0.5), "trains"),
+    ((0.13,), (0.23,), "slow"),  # the mean over its first epoch looks like a guess
+    ((0.15, 0.16), (0.4, 0.2), "slow"),
+    ((0.1, 0.11), (0.1, 0.1), "stuck"),
+    ((0.4, 0.1), (0.5, 0.1), "dies"),
+    ((0.4, None), (0.5, None), "diverges"),
+]
 
 
-@pytest.mark.parametrize("expected", FATES)
-def test_fate(expected):
-    history = [{"accuracy": value, "diverged": value is None} for value in FATES[expected]]
+@pytest.mark.parametrize(("training", "validation", "expected"), FATES)
+def test_fate(training, validation, expected):
+    history = [
+        {"accuracy": a, "val_accuracy": b, "diverged": a is None}
+        for a, b in zip(training, validation, strict=True)
+    ]
     assert fate(history, 0.1) == expected
 
 
@@ -485,3 +495,11 @@ def test_wrong_command_is_one_line(args, words, capsys, tmp_path, monkeypatch):
 
 def test_commas_in_parentheses_separate_nothing():
     assert _split("activations", "relu, elu(alpha=1,x=2),tanh", str) == ["relu", "elu(alpha=1,x=2)", "tanh"]
+
+
+def test_a_sweep_has_the_options_of_a_run():
+    """Those of its networks in common, each with the run's default; the others are lists, or its own."""
+    run, here = ({f.name: f.default for f in dataclasses.fields(kind)} for kind in (TrainConfig, Sweep))
+    shared = names_of(SharedOptions)
+    assert {name: here[name] for name in shared} == {name: run[name] for name in shared}
+    assert set(run) - set(here) == {"activation", "learning_rate", "seed"}

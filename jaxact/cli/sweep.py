@@ -11,25 +11,19 @@ from typing import Any, Literal
 from jaxact import training
 from jaxact.cli import parse
 from jaxact.cli.output import print_json, print_table
+from jaxact.cli.together import Together
 from jaxact.errors import InputError
 from jaxact.training.cache import keep_programs
-from jaxact.training.config import Optimizer
-from jaxact.training.devices import use_cores
-from jaxact.training.lenet import Formulation
+from jaxact.training.config import SharedOptions, names_of
+from jaxact.training.devices import LostProcessError, end_at_once, is_first, use_cores
 from jaxact.training.run import claim_folder
 from jaxact.training.sweep_folder import load_sweep
 from jaxact.training.sweep_summary import Setting
 
-_SHARED = (  # options of a run that all networks of a sweep have in common
-    *("dataset", "data_dir", "epochs", "batch_size", "optimizer", "schedule", "momentum", "weight_decay"),
-    *("pixels", "augment", "dtype", "formulation"),
-)
-_LISTS = ("activations", "seeds", "learning_rates", "initializers")
-
 
 @dataclasses.dataclass(frozen=True)
-class Sweep:
-    """Train LeNet-5 with several activations, seeds, learning rates and initialisers, and rank them.
+class Lists:
+    """What networks of a sweep differ in.
 
     Attributes:
       activations: names with commas between them, with parameters if you like, or "all" for the whole catalogue.
@@ -37,18 +31,19 @@ class Sweep:
       learning_rates: learning rates, with commas between them; the highest ones of a schedule.
       initializers: glorot_uniform or gain or both, with a comma between them; "gain" draws the kernels after the
         first with the gain of the activation, as `jaxact gain` prints it.
-      dataset: "digits", which needs no download, or a set of 32x32x3 images prepared for tensorflow-datasets.
-      data_dir: folder of the prepared data sets; by default TFDS_DATA_DIR, else ~/tensorflow_datasets.
-      epochs: passes over the training images.
-      batch_size: images in a step.
-      optimizer: optimizer, by its name in Optax.
-      schedule: course of the learning rate over the run; "warmup_cosine" warms up over the first tenth.
-      momentum: momentum of sgd, rmsprop and lars.
-      weight_decay: decoupled where the optimizer has it, else the factor of an L2 penalty.
-      pixels: "raw" 0 to 255, "unit" 0 to 1, or "standardized" to mean 0 and deviation 1 for each channel.
-      augment: shift training images by up to 4 pixels, and mirror them unless they are digits.
-      dtype: dtype of the computation; parameters stay float32.
-      formulation: how convolutions are computed; "auto" takes the faster one for the device.
+    """
+
+    activations: str = "relu,tanh,sigmoid,gelu"
+    seeds: str = "3"
+    learning_rates: str = "1e-3"
+    initializers: str = "glorot_uniform"
+
+
+@dataclasses.dataclass(frozen=True)
+class Sweep(Together, SharedOptions, Lists):
+    """Train LeNet-5 with several activations, seeds, learning rates and initialisers, and rank them.
+
+    Attributes:
       order: the order of the images: by the seed of each network, as in `jaxact train`, or shared by all.
       method: networks of a device one after the other or at the same time; "auto" takes the faster one.
       group: networks in one program; by default as many as fit into half of the free memory.
@@ -59,22 +54,7 @@ class Sweep:
       quiet: print nothing.
     """
 
-    activations: str = "relu,tanh,sigmoid,gelu"
-    seeds: str = "3"
-    learning_rates: str = "1e-3"
-    initializers: str = "glorot_uniform"
-    dataset: str = "digits"
     data_dir: str | None = None
-    epochs: int = 10
-    batch_size: int = 256
-    optimizer: Optimizer = "adam"  # type: ignore
-    schedule: Literal["constant", "cosine", "warmup_cosine", "linear", "exponential"] = "constant"
-    momentum: float = 0.0
-    weight_decay: float | None = None
-    pixels: Literal["raw", "unit", "standardized"] = "raw"
-    augment: bool = False
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    formulation: Formulation = "auto"
     order: Literal["seed", "shared"] = "seed"
     method: Literal["auto", "map", "vmap"] = "auto"
     group: int | None = None
@@ -93,8 +73,8 @@ class Sweep:
         if not folder:
             return parse(command, argv, prog)
         options = load_sweep(folder)[1].to_dict()
-        lists = {name: ",".join(map(str, options[name])) for name in _LISTS}
-        train = {name: options["train"][name] for name in _SHARED}
+        lists = {name: ",".join(map(str, options[name])) for name in names_of(Lists)}
+        train = {name: options["train"][name] for name in names_of(SharedOptions)}
         rest = {name: options[name] for name in ("order", "method", "out")}
         return parse(command, argv, prog, default=command(**lists, **train, **rest, resume=folder))
 
@@ -105,7 +85,7 @@ class Sweep:
           InputError: if one of them cannot be used.
         """
         seeds = _split("seeds", self.seeds, int)
-        train = training.TrainConfig(**{name: getattr(self, name) for name in _SHARED})
+        train = training.TrainConfig(**{name: getattr(self, name) for name in names_of(SharedOptions)})
         return training.SweepConfig(
             activations="all" if self.activations == "all" else _split("activations", self.activations, str),
             seeds=seeds if "," in self.seeds or self.resume else seeds[0],
@@ -121,12 +101,15 @@ class Sweep:
 
     def run(self) -> int:
         """Trains, prints the table, and says how to go on where it ends early."""
-        config, quiet, data = self.config(), self.quiet or self.json, None
+        config, data = self.config(), None
         keep_programs()
         use_cores(self.devices)
+        self.join(self.out)
+        quiet = self.quiet or self.json or not is_first()
         if not config.out:  # the folder is made when nothing can go wrong before it is used
             data = training.load_dataset(self.dataset, data_dir=self.data_dir, progress=not quiet)
             config = dataclasses.replace(config, out=claim_folder(config.train, what="sweep"))
+        command = f"jaxact sweep --resume {shlex.quote(str(config.out))}"
         try:
             result = training.run_sweep(
                 config,
@@ -136,8 +119,10 @@ class Sweep:
                 report=print_json if self.json else None,
                 progress=not quiet,
             )
+        except LostProcessError as error:
+            print(f"jaxact: {error}; start all again with: {command}", file=sys.stderr)
+            end_at_once(1)
         except training.Interrupted:
-            command = f"jaxact sweep --resume {shlex.quote(str(config.out))}"
             print(f"jaxact: interrupted; all is saved, go on with: {command}", file=sys.stderr)
             return 130
         if not quiet:

@@ -15,25 +15,22 @@ from flax import nnx
 from jaxact import plotting, training
 from jaxact.cli import parse
 from jaxact.cli.output import print_json, print_table
-from jaxact.errors import InputError
+from jaxact.cli.together import Together
 from jaxact.training.cache import keep_programs
-from jaxact.training.devices import IMAGES_PER_CORE, LostProcessError, end_at_once, join, use_cores
+from jaxact.training.config import names_of
+from jaxact.training.devices import IMAGES_PER_CORE, LostProcessError, end_at_once, use_cores
 from jaxact.training.lenet import build_model
 from jaxact.training.run import claim_folder, load_run
 
 
 @dataclasses.dataclass(frozen=True)
-class Train(training.TrainConfig):
+class Train(Together, training.TrainConfig):
     """Train LeNet-5 on 32x32 images; the defaults are the tutorial's.
 
     Attributes:
       activation: activation of every layer but the last: a name, with parameters if you like, as in
         "leaky_relu(negative_slope=0.2)".
       resume: run folder to go on with; its options hold, and only --epochs may grow.
-      coordinator: where processes that train one network together meet: HOST:PORT of process 0, or "auto" under
-        Slurm, Open MPI, Kubernetes and on TPU pods. They need one --out, on a disk that they share.
-      processes: number of such processes; by default JAX_NUM_PROCESSES.
-      process: number of this one, from 0; by default JAX_PROCESS_ID.
       tensorboard: write the metrics for TensorBoard too, into the run folder.
       json: print one JSON object an epoch, and nothing else.
       quiet: print nothing.
@@ -43,9 +40,6 @@ class Train(training.TrainConfig):
     data_dir: str | None = None
     out: str | None = None
     resume: str | None = None
-    coordinator: str | None = None
-    processes: int | None = None
-    process: int | None = None
     tensorboard: bool = False
     json: bool = False
     quiet: bool = False
@@ -61,14 +55,11 @@ class Train(training.TrainConfig):
 
     def run(self) -> int:
         """Trains, and says how to go on where it ends early."""
-        options = {field.name: getattr(self, field.name) for field in dataclasses.fields(training.TrainConfig)}
+        options = {name: getattr(self, name) for name in names_of(training.TrainConfig)}
         quiet = self.quiet or self.json
         keep_programs()
         use_cores(self.devices or self.batch_size // IMAGES_PER_CORE)
-        if self.coordinator is not None:
-            if not self.out:
-                raise InputError("out must name the folder that all processes share, got none")
-            join(self.coordinator, self.processes, self.process)
+        self.join(self.out)
         data = None
         if not self.out:  # the folder is made when nothing can go wrong before it is used
             data = training.load_dataset(self.dataset, data_dir=self.data_dir, progress=not quiet)

@@ -26,17 +26,30 @@ _KERAS_EPSILON = dict.fromkeys(("adam", "adamax", "adamw", "nadam", "nadamw", "r
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainConfig:
-    """Options of a training run; the defaults are the tutorial's.
+class OwnOptions:
+    """Options of training in which the networks of a sweep differ.
 
     Attributes:
       activation: activation of every layer but the last: a name, with parameters if you like, as in
         "leaky_relu(negative_slope=0.2)"; from Python also a callable.
+      learning_rate: learning rate, the highest one of a schedule.
+      seed: seed of the initial parameters, the order of the images and the augmentation.
+    """
+
+    activation: str | Callable = "relu"
+    learning_rate: float = 1e-3
+    seed: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class SharedOptions:
+    """Options of training that all networks of a sweep have in common.
+
+    Attributes:
       dataset: "digits", which needs no download, or a set of 32x32x3 images prepared for tensorflow-datasets.
       data_dir: folder of the prepared data sets; by default TFDS_DATA_DIR, else ~/tensorflow_datasets.
       epochs: passes over the training images.
       batch_size: images in a step.
-      learning_rate: learning rate, the highest one of a schedule.
       optimizer: optimizer, by its name in Optax.
       schedule: course of the learning rate over the run; "warmup_cosine" warms up over the first tenth.
       momentum: momentum of sgd, rmsprop and lars.
@@ -46,18 +59,12 @@ class TrainConfig:
       augment: shift training images by up to 4 pixels, and mirror them unless they are digits.
       dtype: dtype of the computation; parameters stay float32.
       formulation: how convolutions are computed; "auto" takes the faster one for the device.
-      devices: devices that share each batch; by default all that JAX sees, which for the command line are as
-        many CPU cores as have 64 images each.
-      seed: seed of the initial parameters, the order of the images and the augmentation.
-      out: run folder; by default runs/DATASET-ACTIVATION-N on the command line, none from Python.
     """
 
-    activation: str | Callable = "relu"
     dataset: str = "digits"
     data_dir: str | Path | None = None
     epochs: int = 10
     batch_size: int = 256
-    learning_rate: float = 1e-3
     optimizer: Optimizer = "adam"  # pyright: ignore[reportInvalidTypeForm]
     schedule: Literal["constant", "cosine", "warmup_cosine", "linear", "exponential"] = "constant"
     momentum: float = 0.0
@@ -66,8 +73,19 @@ class TrainConfig:
     augment: bool = False
     dtype: Literal["float32", "bfloat16"] = "float32"
     formulation: Literal["auto", "plain", "spectral"] = "auto"
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig(SharedOptions, OwnOptions):
+    """Options of a training run, those of its bases included; the defaults are the tutorial's.
+
+    Attributes:
+      devices: devices that share each batch; by default all that JAX sees, which for the command line are as
+        many CPU cores as have 64 images each.
+      out: run folder; by default runs/DATASET-ACTIVATION-N on the command line, none from Python.
+    """
+
     devices: int | None = None
-    seed: int = 0
     out: str | Path | None = None
 
     def __post_init__(self):
@@ -108,13 +126,18 @@ class TrainConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """The options as JSON can hold them; a callable that is not jaxact's becomes "module:name"."""
-        options = {field.name: getattr(self, field.name) for field in dataclasses.fields(TrainConfig)}
+        options = {name: getattr(self, name) for name in names_of(TrainConfig)}
         fn = get(self.activation)
         try:
             options["activation"] = serialize(fn)
         except InputError:
             options["activation"] = f"{fn.__module__}:{getattr(fn, '__qualname__', type(fn).__qualname__)}"
         return options
+
+
+def names_of(options: type) -> tuple[str, ...]:
+    """The names of the options in a class of them."""
+    return tuple(field.name for field in dataclasses.fields(options))
 
 
 def make_schedule(config: TrainConfig, steps: int) -> optax.Schedule:

@@ -112,12 +112,10 @@ def make_mesh(devices: int | None = None, axis: str = DATA) -> Mesh:
       axis: the axis.
 
     Raises:
-      InputError: if there are not so many, or networks are to be spread over several processes.
+      InputError: if there are not so many.
     """
     found = jax.devices()
     if jax.process_count() > 1:
-        if axis == MODEL:
-            raise InputError("a sweep runs in one process: give each its own activations, and its own --out")
         if devices not in (None, jax.local_device_count()):
             raise InputError(f"devices must be {jax.local_device_count()}, those of a process, got {devices}")
         devices = None
@@ -127,18 +125,30 @@ def make_mesh(devices: int | None = None, axis: str = DATA) -> Mesh:
     return Mesh(row[:, None] if axis == DATA else row[None], (DATA, MODEL))
 
 
+def put(tree: Any, spec: Any, mesh: Mesh) -> Any:
+    """Arrays that every process has whole, on the devices as ``spec`` says; it may be one for all of them."""
+    shardings = jax.tree.map(lambda s: NamedSharding(mesh, s), spec)
+    if jax.process_count() == 1:
+        return jax.device_put(tree, shardings)
+
+    def one(sharding: NamedSharding, leaf: Any) -> Array:
+        if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            return jax.random.wrap_key_data(one(sharding, jax.random.key_data(leaf)))
+        return jax.make_array_from_callback(leaf.shape, sharding, np.asarray(leaf).__getitem__)
+
+    return jax.tree.map(lambda sharding, part: jax.tree.map(lambda a: one(sharding, a), part), shardings, tree)
+
+
 def replicate(tree: Any, mesh: Mesh) -> Any:
     """The arrays of a pytree, whole on every device."""
-    everywhere = NamedSharding(mesh, P())
+    return put(tree, P(), mesh)
+
+
+def fetch(tree: Any) -> Any:
+    """The inverse of `put`: arrays of the devices of all processes, whole on the host of each."""
     if jax.process_count() == 1:
-        return jax.device_put(tree, everywhere)
-
-    def put(leaf: Any) -> Array:
-        if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-            return jax.random.wrap_key_data(put(jax.random.key_data(leaf)))
-        return jax.make_array_from_callback(leaf.shape, everywhere, np.asarray(leaf).__getitem__)
-
-    return jax.tree.map(put, tree)
+        return jax.device_get(tree)
+    return multihost_utils.process_allgather(tree, tiled=True)
 
 
 def spread_rows(rows: np.ndarray, mesh: Mesh) -> Array:

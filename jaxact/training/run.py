@@ -16,7 +16,7 @@ import numpy as np
 from jaxact.atomic import replacing
 from jaxact.errors import InputError
 from jaxact.training import checkpoint
-from jaxact.training.config import TrainConfig
+from jaxact.training.config import TrainConfig, names_of
 from jaxact.training.data import Dataset
 
 try:
@@ -180,8 +180,7 @@ def load_run(folder: str | Path, *, activation: str | Callable | None = None) ->
     try:
         record: dict[str, Any] = json.loads(path.read_text())
         options, data = record["options"], record["data"]
-        fields = {field.name for field in dataclasses.fields(TrainConfig)}
-        if unknown := options.keys() - fields:
+        if unknown := options.keys() - set(names_of(TrainConfig)):
             raise InputError(f"{path} has options that this version does not know: {', '.join(sorted(unknown))}")
         if ":" in options["activation"]:
             if not callable(activation):

@@ -1,8 +1,6 @@
 """Many networks: a loop over activations, and for each of them programs that train a group at the same time."""
 
 import contextlib
-import dataclasses
-import functools
 import sys
 import threading
 import time
@@ -13,7 +11,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import nnx
 from jax.nn.initializers import Initializer
 from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
@@ -21,11 +18,19 @@ from tqdm import tqdm
 
 from jaxact.errors import InputError
 from jaxact.training.data import Dataset, check_dataset, load_dataset
-from jaxact.training.devices import MODEL, make_mesh
+from jaxact.training.devices import (
+    MODEL,
+    agree,
+    fetch,
+    is_first,
+    lost_processes_named,
+    make_mesh,
+    put,
+    wait_for_all,
+)
 from jaxact.training.interrupt import Interrupted, deferred_signals
-from jaxact.training.loop import NOT_MIRRORED
 from jaxact.training.run import locked, pixel_scaling
-from jaxact.training.step import Functions, Pixels, TrainState, make_functions, shift_and_mirror
+from jaxact.training.step import Pixels, TrainState
 from jaxact.training.sweep_config import Network, SweepConfig, find_gains, initial_model
 from jaxact.training.sweep_folder import Row, SweepFolder, load_sweep, make_rows, network_of, new_folder
 from jaxact.training.sweep_group import (
@@ -38,8 +43,8 @@ from jaxact.training.sweep_group import (
     free_memory,
     initial_group,
     make_group_programs,
+    make_network_functions,
     place,
-    put,
 )
 from jaxact.training.sweep_summary import Summary, summarize, write_summary
 
@@ -75,9 +80,9 @@ def run_sweep(
     """Trains LeNet-5 with every activation, initialiser, learning rate and seed.
 
     Each activation is a compiled program of its own, in which all its networks are trained: on a CPU in turn, on
-    an accelerator at once, and spread over the devices. A network comes out as `fit` trains it alone, and one that
-    diverges disturbs no other. A sweep that was interrupted does only what is missing when it is resumed, and its
-    rows are those of one that was not, but for the seconds.
+    an accelerator at once, and spread over the devices of all processes. A network comes out as `fit` trains it
+    alone, and one that diverges disturbs no other. A sweep that was interrupted does only what is missing when it
+    is resumed, and its rows are those of one that was not, but for the seconds.
 
     The folder holds sweep.json, results.jsonl, summary.csv and summary.png, and checkpoints of what is under way.
     Trained networks are not kept: `fit` makes any of them again.
@@ -92,6 +97,7 @@ def run_sweep(
 
     Raises:
       InputError: if an option or the data cannot be used.
+      LostProcessError: if another process of the sweep has ended.
       Interrupted: (a KeyboardInterrupt) on Ctrl-C or SIGTERM, when all is saved.
       OSError: if the folder cannot be written.
 
@@ -109,11 +115,12 @@ def run_sweep(
         raise InputError(f"{folder.folder} was trained on other images, the data set has {sizes[0]} to train")
     if not folder:
         folder = new_folder(config, dataset, *pixel_scaling(config.train, dataset))
-    lock = locked(folder.folder) if folder.folder else contextlib.nullcontext()
-    with deferred_signals() as stopping, lock:
+    lock = locked(folder.own) if folder.own else contextlib.nullcontext()
+    with deferred_signals() as stopping, lock, lost_processes_named():
         if resume is None:
             folder.create()
-        sweep = _Sweep(config, dataset, folder, mesh, gains, note or (lambda line: None), report, progress)
+        sweep = _Sweep(config, dataset, folder, mesh, gains, note, report, progress)
+        wait_for_all("the folder of the sweep")  # to be read, before it changes
         for remark in remarks:
             sweep.note(remark)
         rows = sweep.go(stopping)
@@ -130,12 +137,15 @@ class _Sweep:
         folder: SweepFolder,
         mesh: Mesh,
         gains: dict[str, dict[str, Initializer | None]],
-        note: Callable[[str], None],
+        note: Callable[[str], None] | None,
         report: Callable[[Row], None] | None,
         progress: bool,
     ):
-        self.config, self.folder, self.gains, self.note, self.report = config, folder, gains, note, report
-        self.dataset, self.mesh, self.progress = dataset, mesh, progress
+        self.config, self.folder, self.gains, self.dataset, self.mesh = config, folder, gains, dataset, mesh
+        self.note = note if note and is_first() else lambda line: None
+        self.report, self.progress = report if is_first() else None, progress and is_first()
+        scaling = (jnp.asarray(folder.record["data"][key]) for key in ("shift", "scale"))
+        self.pixels = Pixels(*scaling)
         self.images = len(dataset.train_labels)
         self.batch_size = min(config.train.batch_size, self.images)
         self.steps = -(-self.images // self.batch_size)
@@ -158,9 +168,9 @@ class _Sweep:
                 for number, label in enumerate(self.networks):
                     self._activation(number, label, stopping)
         finally:
-            if self.folder.folder:
+            if self.folder.own:
                 title = f"LeNet-5 on {self.dataset.name}, mean ± standard deviation over seeds"
-                write_summary(self.rows, self.folder.folder, title)
+                write_summary(self.rows, self.folder.own, title)
         return self.rows
 
     def _activation(self, number: int, label: str, stopping: threading.Event) -> None:
@@ -181,7 +191,7 @@ class _Sweep:
     def _programs(self, label: str) -> GroupPrograms:
         """The programs of an activation, with room for a group."""
         networks, devices = self.networks[label], self.mesh.size
-        pure = self._functions(label)
+        pure = make_network_functions(self.config, networks[0], self.dataset, self.pixels, self.batch_size)
         example = self._initial(networks[:1])
         kept, free = self.folder.group_size(label), free_memory()
         most = kept or self.config.group
@@ -192,9 +202,11 @@ class _Sweep:
             programs = make_group_programs(
                 self.config, pure, self.mesh, self.steps, -(-size // devices), example, self.train, self.test
             )
-            if kept or self.config.group or size == 1 or free is None or programs.bytes <= SHARE * free:
+            most = size
+            if not (kept or self.config.group or size == 1 or free is None or programs.bytes <= SHARE * free):
+                most = max(1, min(size - 1, int(size * SHARE * free / programs.bytes)))
+            if (most := agree(False, most)[1]) == size:  # in all processes as in the first
                 break
-            most = max(1, min(size - 1, int(size * SHARE * free / programs.bytes)))
         if not kept:
             self.folder.keep_group_size(label, size)
         of_free = "" if free is None else f" of {free / 1e9:.1f} GB free"
@@ -203,22 +215,6 @@ class _Sweep:
             f" memory: {programs.bytes / 1e9:.2f} GB{of_free}"
         )
         return programs
-
-    def _functions(self, label: str) -> Functions:
-        options = self.config.run_config(self.networks[label][0])
-        if choose_method(self.config) == "vmap" and options.formulation == "auto":
-            # Products of matrices stay products; convolutions with a kernel for each network are slow everywhere.
-            options = dataclasses.replace(options, formulation="spectral")
-        model = nnx.eval_shape(lambda: initial_model(options, len(self.dataset.classes)))
-        data = self.folder.record["data"]
-        augment = functools.partial(shift_and_mirror, mirror=self.dataset.name not in NOT_MIRRORED)
-        return make_functions(
-            nnx.split(model, nnx.Param)[0],
-            Pixels(jnp.asarray(data["shift"]), jnp.asarray(data["scale"])),
-            images=self.images,
-            batch_size=self.batch_size,
-            augment=augment if options.augment else None,
-        )
 
     def _initial(self, networks: list[Network]) -> TrainState:
         configs = [self.config.run_config(network) for network in networks]
@@ -250,10 +246,11 @@ class _Sweep:
             order = programs.order(state, self.shared_key)
             done = int(state.step) - epoch * self.steps
             while done < self.steps:
-                if stopping.is_set():
+                stop, stretch = agree(stopping.is_set(), self.stretch)
+                if stop:
                     self._save(name, state, places, rows, seconds)
                     raise Interrupted
-                count = min(self.stretch, self.steps - done)
+                count = min(stretch, self.steps - done)
                 start = time.perf_counter()
                 number = put(np.int32(count), P(), self.mesh)
                 state = programs.advance(counts, rates, state, *self.train, order, number)
@@ -265,14 +262,14 @@ class _Sweep:
                 wanted = round(count * SECONDS_BETWEEN_UPDATES / elapsed)
                 self.stretch = max(LEAST_STRETCH, min(wanted, 2 * count, self.steps))
             start = time.perf_counter()
-            losses, right = jax.device_get(programs.evaluate(counts, state.params, *self.test))
+            losses, right = fetch(programs.evaluate(counts, state.params, *self.test))
             seconds += time.perf_counter() - start
             sums = collect(state._replace(params=None, opt_state=None), places)
             share = seconds / len(networks)
             new = make_rows(networks, epoch + 1, sums, self.images, losses[places], right[places], share, rows)
             rows, seconds = rows + new, 0.0
             self.rows = before + rows
-            zeros = [put(np.zeros_like(a), P(MODEL), self.mesh) for a in (state.loss, state.correct)]
+            zeros = [put(np.zeros(a.shape, a.dtype), P(MODEL), self.mesh) for a in (state.loss, state.correct)]
             state = state._replace(loss=zeros[0], correct=zeros[1])
             if epoch + 1 < self.epochs:
                 self._save(name, state, places, rows, seconds)
@@ -285,6 +282,7 @@ class _Sweep:
     def _save(self, name: str, state: TrainState, places: np.ndarray, rows: list[Row], seconds: float) -> None:
         if self.folder.folder:
             self.folder.save(name, int(state.step), collect(state, places), rows, seconds)
+        wait_for_all("the save")
 
     def _write(self) -> None:
         """Writes the rows, with those of an earlier call that this one has not come to."""

@@ -12,13 +12,13 @@ from jax.nn.initializers import Initializer
 from jaxact.catalog import ACTIVATIONS, get
 from jaxact.errors import InputError, shown
 from jaxact.initializers import for_activation
-from jaxact.training.config import TrainConfig
+from jaxact.training.config import SharedOptions, TrainConfig, names_of
 from jaxact.training.lenet import build_model
 
 INITIALIZERS = ("glorot_uniform", "gain")
 MOST = 10_000  # seeds, or learning rates
 _CHOICES = {"order": ("seed", "shared"), "method": ("auto", "map", "vmap")}
-_VARIED = ("activation", "learning_rate", "seed", "devices", "out")  # options of a run that the sweep sets itself
+_SET = tuple(name for name in names_of(TrainConfig) if name not in names_of(SharedOptions))  # by the sweep itself
 
 
 class Network(NamedTuple):
@@ -66,7 +66,7 @@ class SweepConfig:
     def __post_init__(self):
         if not isinstance(self.train, TrainConfig):
             raise InputError(f"train must be a TrainConfig, got {shown(self.train)}")
-        for name in _VARIED:
+        for name in _SET:
             if (value := getattr(self.train, name)) != getattr(TrainConfig, name):
                 raise InputError(f"train.{name} must keep its default, got {shown(value)}: the sweep sets it")
         for name, choices in _CHOICES.items():
@@ -101,9 +101,6 @@ class SweepConfig:
                 raise InputError(f"{name} must be a list of at least one, got {shown(values)}")
         # A run's own checks, and its way to write numbers, so that no rule stands twice.
         lists["seeds"] = [TrainConfig(seed=seed).seed for seed in lists["seeds"]]
-        lists["learning_rates"] = [
-            TrainConfig(learning_rate=rate).learning_rate for rate in lists["learning_rates"]
-        ]
         rates = [TrainConfig(learning_rate=rate).learning_rate for rate in lists["learning_rates"]]
         lists["learning_rates"] = rates
         for name in lists["initializers"]:
@@ -137,8 +134,8 @@ class SweepConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """The options as JSON can hold them; a callable that is not jaxact's becomes "module:name"."""
-        options = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        train = {key: value for key, value in self.train.to_dict().items() if key not in _VARIED}
+        options = {name: getattr(self, name) for name in names_of(SweepConfig)}
+        train = {key: value for key, value in self.train.to_dict().items() if key not in _SET}
         lists = {key: list(options[key]) for key in ("seeds", "learning_rates", "initializers")}
         return options | lists | {"activations": list(self.functions()), "train": train}
 

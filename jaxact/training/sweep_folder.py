@@ -13,6 +13,7 @@ from jaxact.atomic import replacing
 from jaxact.errors import InputError
 from jaxact.training import checkpoint
 from jaxact.training.data import Dataset
+from jaxact.training.devices import agree, is_first, wait_for_all
 from jaxact.training.run import surroundings, write_rows
 from jaxact.training.step import TrainState
 from jaxact.training.sweep_config import Network, SweepConfig
@@ -29,7 +30,7 @@ def network_of(row: Row) -> Network:
 
 @dataclasses.dataclass
 class SweepFolder:
-    """The folder of a sweep, or nothing where nothing is to be kept.
+    """The folder of a sweep, or nothing where nothing is to be kept. All processes read it, the first one writes.
 
     Attributes:
       folder: where it is, or None.
@@ -39,14 +40,20 @@ class SweepFolder:
     folder: Path | None
     record: dict[str, Any]
 
+    @property
+    def own(self) -> Path | None:
+        """The folder, if this process is the one to write into it."""
+        return self.folder if is_first() else None
+
     def create(self) -> None:
         """Writes sweep.json.
 
         Raises:
-          InputError: if a sweep is there already.
+          InputError: if a sweep is there already, in all processes.
           OSError: if it cannot be written.
         """
-        if self.folder and (self.folder / "sweep.json").exists():
+        there = self.folder is not None and (self.folder / "sweep.json").exists()
+        if agree(there, 0)[0]:
             raise InputError(
                 f"{self.folder} holds a sweep already; go on with `jaxact sweep --resume {self.folder}`,"
                 " or choose another --out"
@@ -55,8 +62,8 @@ class SweepFolder:
 
     def write(self) -> None:
         """Writes sweep.json anew."""
-        if self.folder:
-            with replacing(self.folder / "sweep.json") as file:
+        if self.own:
+            with replacing(self.own / "sweep.json") as file:
                 file.write(json.dumps(self.record, indent=2).encode() + b"\n")
 
     def group_size(self, activation: str) -> int | None:
@@ -90,8 +97,8 @@ class SweepFolder:
 
     def write_rows(self, rows: list[Row]) -> None:
         """Writes results.jsonl anew, in one step."""
-        if self.folder:
-            write_rows(self.folder / "results.jsonl", rows)
+        if self.own:
+            write_rows(self.own / "results.jsonl", rows)
 
     def checkpoints(self, group: str) -> Path | None:
         """Folder of the checkpoints of a group."""
@@ -99,22 +106,25 @@ class SweepFolder:
 
     def save(self, group: str, step: int, state: Any, rows: list[Row], seconds: float) -> None:
         """Writes a checkpoint of a group."""
-        if path := self.checkpoints(group):
+        if self.own and (path := self.checkpoints(group)):
             checkpoint.save(path, step, state, {"rows": rows, "seconds": seconds})
 
     def restore(self, group: str, template: Any) -> tuple[Any, list[Row], float] | None:
         """State, rows and seconds of the newest whole checkpoint of a group, or None."""
         path = self.checkpoints(group)
-        if not path or not (found := checkpoint.load_newest(path, template)):
+        found = checkpoint.load_newest(path, template) if path else None
+        wait_for_all("the checkpoint")  # to be read, before it changes
+        if not path or not found:
             return None
         state, record = found
-        checkpoint.set_aside(path, after=int(state.step))
+        if self.own:
+            checkpoint.set_aside(path, after=int(state.step))
         return state, record["rows"], record["seconds"]
 
     def forget(self, group: str) -> None:
         """Deletes the checkpoints of a group that is done."""
         path = self.checkpoints(group)
-        if path and path.is_dir():
+        if self.own and path and path.is_dir():
             shutil.rmtree(path)
 
 

@@ -1,6 +1,7 @@
 """A group of networks as one program: their states stacked, spread over devices, computed in turn or at once."""
 
 import contextlib
+import dataclasses
 import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,9 +16,18 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from jaxact.training.config import TrainConfig, make_optimizer
-from jaxact.training.devices import MODEL
-from jaxact.training.step import Functions, TrainState, initial_state
-from jaxact.training.sweep_config import SweepConfig
+from jaxact.training.data import Dataset
+from jaxact.training.devices import MODEL, fetch, put
+from jaxact.training.loop import NOT_MIRRORED
+from jaxact.training.step import (
+    Functions,
+    Pixels,
+    TrainState,
+    initial_state,
+    make_functions,
+    shift_and_mirror,
+)
+from jaxact.training.sweep_config import Network, SweepConfig, initial_model
 
 SHARE = 0.5  # of the free memory, for a group that is sized to fit
 IN_TURN = 8  # networks of a device that take turns: more gain nothing, and each turn lasts longer
@@ -37,7 +47,7 @@ class GroupPrograms(NamedTuple):
       evaluate: (counts, params, images, labels) to losses, float32, and whether the class is right, bool, each
         [places, images].
       size: places on each device.
-      bytes: what advance and evaluate hold on all devices, data included, as XLA says.
+      bytes: what advance and evaluate hold on the devices of this process, data included, as XLA says.
     """
 
     order: Callable[..., Array]
@@ -81,11 +91,6 @@ def initial_group(configs: Sequence[TrainConfig], models: Sequence[nnx.Module], 
     return jax.tree.map(lambda *leaves: np.stack(leaves), *states)._replace(step=states[0].step)
 
 
-def put(tree: Any, spec: Any, mesh: Mesh) -> Any:
-    """Arrays on the devices; ``spec`` may be one for all of them."""
-    return jax.device_put(tree, jax.tree.map(lambda s: NamedSharding(mesh, s), spec))
-
-
 def place(state: TrainState, places: np.ndarray, size: int, mesh: Mesh) -> TrainState:
     """Stacked states on the devices, each in its place; what is left holds copies of the first."""
     source = np.zeros(size * mesh.size, np.int64)
@@ -96,8 +101,35 @@ def place(state: TrainState, places: np.ndarray, size: int, mesh: Mesh) -> Train
 
 def collect(state: TrainState, places: np.ndarray) -> TrainState:
     """The inverse of `place`: the stacked states on the host."""
-    host = jax.device_get(state)
+    host = fetch(state)
     return jax.tree.map(lambda leaf: leaf[places], host._replace(step=None))._replace(step=host.step)
+
+
+def make_network_functions(
+    config: SweepConfig, network: Network, dataset: Dataset, pixels: Pixels, batch_size: int
+) -> Functions:
+    """The pure functions of the networks that have the activation of this one.
+
+    Args:
+      config: options of the sweep.
+      network: one of the networks.
+      dataset: the data.
+      pixels: how pixels become inputs.
+      batch_size: images in a step.
+    """
+    options = config.run_config(network)
+    if choose_method(config) == "vmap" and options.formulation == "auto":
+        # Products of matrices stay products; convolutions with a kernel for each network are slow everywhere.
+        options = dataclasses.replace(options, formulation="spectral")
+    model = nnx.eval_shape(lambda: initial_model(options, len(dataset.classes)))
+    augment = functools.partial(shift_and_mirror, mirror=dataset.name not in NOT_MIRRORED)
+    return make_functions(
+        nnx.split(model, nnx.Param)[0],
+        pixels,
+        images=len(dataset.train_labels),
+        batch_size=batch_size,
+        augment=augment if options.augment else None,
+    )
 
 
 def _over_networks(method: str, f: Callable[..., Any], count: Array, given: Any, made: Any) -> Any:
@@ -186,12 +218,12 @@ def make_group_programs(
     specs = (model, model, SPREAD, P(), P(), each_order, P())
     forward = compiled(advance, specs, SPREAD, *shapes, donate_argnums=2)
     score = compiled(evaluate, (model, model, P(), P()), (model, model), counts, state.params, *test)
-    held = _bytes_of(forward, mesh.size) + _bytes_of(score, mesh.size)
+    held = sum(_bytes_of(program, len(mesh.local_devices)) for program in (forward, score))
     return GroupPrograms(make_order, forward, score, size, held)
 
 
 def _bytes_of(program: Any, devices: int) -> int:
-    """What a compiled program holds at once on all devices."""
+    """What a compiled program holds at once on so many devices."""
     stats = program.memory_analysis()
     if stats is None:
         return 0
@@ -200,12 +232,12 @@ def _bytes_of(program: Any, devices: int) -> int:
 
 
 def free_memory() -> int | None:
-    """Bytes that are free for a group on all devices; None where nobody says."""
-    device = jax.devices()[0]
+    """Bytes that are free for a group on the devices of this process; None where nobody says."""
+    device = jax.local_devices()[0]
     if device.platform != "cpu":
         stats = device.memory_stats() or {}
         limit = stats.get("bytes_limit")
-        return None if limit is None else (limit - stats.get("bytes_in_use", 0)) * jax.device_count()
+        return None if limit is None else (limit - stats.get("bytes_in_use", 0)) * jax.local_device_count()
     free, groups = [], Path("/sys/fs/cgroup")
     for limit, used in (
         (groups / "memory.max", groups / "memory.current"),

@@ -61,10 +61,11 @@ def summarize(rows: Iterable[Row]) -> list[Summary]:
 
 
 def fate(history: Sequence[Row], chance: float) -> str:
-    """What became of a network: "trains", "vanishes", "dies" or "diverges".
+    """What became of a network, by its validation accuracy: "trains", "slow", "stuck", "dies" or "diverges".
 
-    It trains if it ends with a training accuracy over 1.5 times that of a guess. It vanishes if it never had one:
-    no gradient reaches it that would lead anywhere. It dies if it had one, and lost it.
+    It trains if it ends over 3 times the accuracy of a guess, and is slow if it ends over 1.2 times. It is stuck
+    if it never was, and dies if it was and lost it. Why, whether no gradient comes through or units are dead, rows
+    do not say; `jaxact.diagnose` does.
 
     Args:
       history: the rows of the network.
@@ -72,8 +73,10 @@ def fate(history: Sequence[Row], chance: float) -> str:
     """
     if history[-1]["diverged"]:
         return "diverges"
-    above = [row["accuracy"] > 1.5 * chance for row in history]
-    return "trains" if above[-1] else "dies" if any(above) else "vanishes"
+    values = [row["val_accuracy"] / chance for row in history]
+    if values[-1] > 1.2:
+        return "trains" if values[-1] > 3 else "slow"
+    return "dies" if max(values) > 1.2 else "stuck"
 
 
 def _summary(setting: Setting, histories: list[list[Row]]) -> Summary:
