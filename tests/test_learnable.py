@@ -22,6 +22,7 @@ import orbax.checkpoint as ocp
 import pytest
 from flax import nnx
 
+import jaxact
 from jaxact import InputError, activations, layers, learnable
 from jaxact.activations._compensated import two_product
 from jaxact.activations.piecewise import apl
@@ -293,6 +294,48 @@ def test_starts_are_what_the_script_fits():
     )
 
 
+# Published starts of version B, from the code to Molina, Schramowski and Kersting, "Padé activation units", 2020,
+# arXiv:1907.06732.
+PUBLISHED = {
+    "relu": (
+        (
+            *(0.033897129202224346, 0.4999985439606278, 1.6701363611130988),
+            *(1.9901021632350815, 0.9413089613384323, 0.1509133373584318),
+        ),
+        (-2.1040152094202414e-05, 3.980247851167207, -3.166344237241501e-05, 0.30183382300945066),
+    ),
+    "leaky_relu": (
+        (3.35583603e-02, 5.05000375e-01, 1.65343934, 2.01001052, 9.31901999e-01, 1.52424124e-01),
+        (3.30847488e-06, 3.98021568, 5.12471206e-07, 3.01830109e-01),
+    ),
+    "gelu": (
+        (
+            *(-0.0004221071456647063, 0.49999955516606254, 0.40270535451115536),
+            *(0.07366976895222031, -0.012954788054484537, -0.0037414002583076983),
+        ),
+        (4.9585381197087913e-05, 0.1472977407631199, 1.1645825701440633e-05, -0.007483871514842074),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_starts_beside_published_ones(name):
+    """As near on [-3, 3] by least squares, but gelu: its published denominator vanishes, but for the 1, at 4.4."""
+
+    def errors(radius):
+        with jax.enable_x64(True):
+            x = jnp.linspace(-radius, radius, 601)
+            starts = {"B": PUBLISHED[name]}, STARTS[name]
+            off = [[rational(x, *c, v) - jaxact.get(name)(x, *exact) for v, c in s.items()] for s in starts]
+            return [max(float(jnp.sqrt((e * e).mean())) for e in each) for each in off]
+
+    exact = (False,) if name == "gelu" else ()
+    published, own = errors(3)
+    assert own < (published if name != "gelu" else 3 * published)
+    published, own = errors(6)
+    assert own < (1.01 if name != "gelu" else 0.1) * published
+
+
 # --- pairs ---
 
 PAIRS = {
@@ -471,6 +514,13 @@ def test_layers(name):
     np.testing.assert_array_equal(other(X), y)
     np.testing.assert_allclose(nnx.jit(lambda m, x: m(x))(layer, X), y, rtol=1e-6, atol=1e-7)
 
+    # Several of them are one, under vmap.
+    other = jax.tree.map(lambda p: p + 0.125, state)
+    several = nnx.merge(graph, jax.tree.map(lambda *p: jnp.stack(p), state, other))
+    ys = nnx.jit(nnx.vmap(lambda m, x: m(x), in_axes=(0, None)))(several, X)
+    expected = jnp.stack([y, nnx.merge(graph, other)(X)])
+    np.testing.assert_allclose(ys, expected, rtol=1e-6, atol=1e-6)
+
 
 @pytest.mark.parametrize("name", LAYERS)
 def test_training_moves_the_parameters_and_lowers_the_loss(name):
@@ -537,6 +587,41 @@ def test_ensemble_and_checkpoint(tmp_path):
         nnx.replace_by_pure_dict(state, checkpointer.restore(tmp_path / "model", nnx.to_pure_dict(state)))
     nnx.update(fresh, state)
     np.testing.assert_array_equal(run(fresh, X), y)
+
+
+def test_every_layer_is_stored(tmp_path):
+    """In a checkpoint, as learning left it: parameters, and where the streams of noise are."""
+
+    def make():
+        noisy = {
+            "RReLU": layers.RReLU(rngs=nnx.Rngs(0)),
+            "ProbAct": layers.ProbAct(3, sigma=0.5, rngs=nnx.Rngs(0)),
+        }
+        return {name: case() for name, case in LAYERS.items()} | noisy
+
+    def stored(state):
+        return jax.tree.map(lambda a: jax.random.key_data(a) if is_key(a) else a, state)
+
+    def is_key(a):
+        return jnp.issubdtype(a.dtype, jax.dtypes.prng_key)
+
+    model, fresh = make(), make()
+    states = {name: nnx.state(layer) for name, layer in fresh.items()}
+    for layer in model.values():
+        nnx.update(layer, jax.tree.map(lambda p: p + 0.125, nnx.state(layer, nnx.Param)))
+        layer(X)  # noise is drawn
+    with ocp.StandardCheckpointer() as checkpointer:
+        now = {name: nnx.to_pure_dict(nnx.state(layer)) for name, layer in model.items()}
+        checkpointer.save(tmp_path / "layers", stored(now))
+        checkpointer.wait_until_finished()
+        found = checkpointer.restore(tmp_path / "layers", stored(now))
+    for name, layer in fresh.items():
+        plain = jax.tree.map(
+            lambda a, was: jax.random.wrap_key_data(a) if is_key(was) else a, found[name], now[name]
+        )
+        nnx.replace_by_pure_dict(states[name], plain)
+        nnx.update(layer, states[name])
+        np.testing.assert_array_equal(layer(X), model[name](X), err_msg=name)
 
 
 # --- noise ---

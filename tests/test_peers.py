@@ -13,8 +13,10 @@ import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
 import pytest
+from flax import nnx
 
 import jaxact
+from jaxact import layers, learnable
 from jaxact.catalog import find
 from jaxact.catalog.frameworks import FRAMEWORKS
 from jaxact.catalog.specs import elsewhere
@@ -125,6 +127,53 @@ def test_at_kinks(foreign):
         np.testing.assert_allclose(value, ours(spec, np.float32)(x)[0], rtol=1e-6, atol=1e-7)
         expected = OTHER_SLOPES.get((framework, spec), row.kink_slopes)
         np.testing.assert_allclose(slope, expected, rtol=1e-6)
+
+
+# ---- the three ways to share the slope of prelu; that of Flax stands in test_learnable.py
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_prelu_layer_of_torch(channels):
+    torch = module_of("torch")
+    x = np.random.default_rng(0).normal(size=(2, 3, 4, 5)).astype(np.float32)
+    theirs = torch.nn.PReLU(channels)
+    layer = layers.PReLU(channels, channel_axis=1) if channels > 1 else layers.PReLU()
+    start = theirs.weight.detach().numpy()
+    np.testing.assert_array_equal(np.reshape(layer.negative_slope[...], start.shape), start)
+    slopes = np.linspace(0.1, 0.7, channels, dtype=np.float32)
+    layer.negative_slope[...] = jnp.asarray(slopes).reshape(layer.negative_slope.shape)
+    theirs.load_state_dict({"weight": torch.tensor(slopes)})
+    theirs(leaf := torch.tensor(x, requires_grad=True)).square().sum().backward()
+    by_layer, by_x = nnx.grad(lambda m, x: (m(x) ** 2).sum(), argnums=(0, 1))(layer, jnp.asarray(x))
+    np.testing.assert_allclose(layer(x), theirs(leaf).detach(), rtol=1e-6)
+    np.testing.assert_allclose(by_x, leaf.grad, rtol=1e-6)
+    found = np.reshape(by_layer["negative_slope"][...], start.shape)
+    np.testing.assert_allclose(found, theirs.weight.grad, rtol=1e-5)
+
+
+@pytest.mark.parametrize("shared_axes", [(), (1, 2), (3,)])
+def test_prelu_layer_of_keras(shared_axes):
+    tf, keras = module_of("tf"), module_of("keras")
+    x = np.random.default_rng(0).normal(size=(2, 4, 5, 3)).astype(np.float32)
+    theirs = keras.layers.PReLU(shared_axes=list(shared_axes) or None)
+    theirs.build(x.shape)
+    pair = learnable.prelu(0.0, sharing=learnable.Sharing("element", shared_axes=shared_axes))
+    start = pair.init(None, x.shape)["negative_slope"]
+    np.testing.assert_array_equal(start, theirs.alpha.numpy())
+    layer = layers.PReLU(start.shape, negative_slope=0.0)
+    slopes = np.random.default_rng(1).uniform(size=start.shape).astype(np.float32)
+    layer.negative_slope[...] = jnp.asarray(slopes)
+    theirs.alpha.assign(slopes)
+    with tf.GradientTape() as tape:
+        tape.watch(leaf := tf.constant(x))
+        y = theirs(leaf)
+        loss = tf.reduce_sum(y * y)
+    of_alpha, of_x = tape.gradient(loss, [theirs.alpha.value, leaf])
+    by_layer, by_x = nnx.grad(lambda m, x: (m(x) ** 2).sum(), argnums=(0, 1))(layer, jnp.asarray(x))
+    np.testing.assert_allclose(layer(x), y, rtol=1e-6)
+    np.testing.assert_array_equal(pair.apply({"negative_slope": layer.negative_slope[...]}, x), layer(x))
+    np.testing.assert_allclose(by_x, of_x, rtol=1e-6)
+    np.testing.assert_allclose(by_layer["negative_slope"][...], of_alpha, rtol=1e-5)
 
 
 # ---- where they are wrong
