@@ -18,7 +18,14 @@ from jaxact.training.lenet import build_model
 INITIALIZERS = ("glorot_uniform", "gain")
 MOST = 10_000  # seeds, or learning rates
 _CHOICES = {"order": ("seed", "shared"), "method": ("auto", "map", "vmap")}
-_VARIED = ("activation", "learning_rate", "seed", "devices", "out")  # options of a run that the sweep sets itself
+_VARIED = (
+    "activation",
+    "learning_rate",
+    "seed",
+    "devices",
+    "diagnose",
+    "out",
+)  # options of a run that the sweep sets itself
 
 
 class Network(NamedTuple):
