@@ -129,6 +129,7 @@ from jaxact.errors import InputError as InputError
 
 if TYPE_CHECKING:
     from jaxact.diagnosis.diagnose import diagnose as diagnose
+    from jaxact.diagnosis.monitor import Monitor as Monitor
     from jaxact.diagnosis.report import Diagnosis as Diagnosis
     from jaxact.training.lenet import LeNet5 as LeNet5
 
@@ -136,6 +137,7 @@ __version__ = "0.1.0"
 
 _LAZY = {"LeNet5": "jaxact.training.lenet"}
 _LAZY |= {"Diagnosis": "jaxact.diagnosis.report", "diagnose": "jaxact.diagnosis.diagnose"}
+_LAZY |= {"Monitor": "jaxact.diagnosis.monitor"}
 _LAZY |= {
     part: f"jaxact.{part}" for part in ("diagnosis", "layers", "learnable", "plotting", "testing", "training")
 }

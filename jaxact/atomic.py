@@ -3,9 +3,10 @@
 import contextlib
 import csv
 import io
+import json
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -49,3 +50,13 @@ def write_csv(path: str | Path, columns: Sequence[str], rows: Iterable[Sequence[
     with replacing(path) as file:
         file.write(text.getvalue().encode())
     return path
+
+
+def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Writes a file of one JSON object a line anew, in one step.
+
+    Raises:
+      OSError: if the file cannot be written.
+    """
+    with replacing(path) as file:
+        file.writelines(json.dumps(row).encode() + b"\n" for row in rows)

@@ -35,8 +35,8 @@ MAY_IMPORT = {
         "atomic",
     },
     "initializers": {"analysis", "activations", "errors"},
-    "training": {  # a run keeps its curves, a sweep initialises by gains
-        *("training", "catalog", "activations", "errors", "atomic", "plotting", "initializers"),
+    "training": {  # a run keeps its curves, a sweep initialises by gains, a monitor diagnoses
+        *("training", "catalog", "activations", "errors", "atomic", "plotting", "initializers", "diagnosis"),
     },
     "plotting": {"plotting", "analysis", "mean_field", "errors", "atomic"},
 }

@@ -16,9 +16,11 @@ from jaxact import plotting, training
 from jaxact.cli import parse
 from jaxact.cli.output import print_json, print_table
 from jaxact.cli.together import Together
+from jaxact.diagnosis.monitor import Monitor
 from jaxact.training.cache import keep_programs
 from jaxact.training.config import names_of
 from jaxact.training.devices import IMAGES_PER_CORE, LostProcessError, end_at_once, use_cores
+from jaxact.training.diagnosing import tell
 from jaxact.training.lenet import build_model
 from jaxact.training.run import claim_folder, load_run
 
@@ -30,7 +32,7 @@ class Train(Together, training.TrainConfig):
     Attributes:
       activation: activation of every layer but the last: a name, with parameters if you like, as in
         "leaky_relu(negative_slope=0.2)".
-      resume: run folder to go on with; its options hold, and only --epochs may grow.
+      resume: run folder to go on with; its options hold; --epochs may grow, and --diagnose be another.
       tensorboard: write the metrics for TensorBoard too, into the run folder.
       json: print one JSON object an epoch, and nothing else.
       quiet: print nothing.
@@ -47,6 +49,9 @@ class Train(Together, training.TrainConfig):
     @staticmethod
     def parse(command: type["Train"], argv: list[str], prog: str) -> "Train":
         """Parses the arguments; with --resume, the options of that run are the defaults."""
+        for i, option in reversed(list(enumerate(argv))):
+            if option == "--diagnose" and (i + 1 == len(argv) or argv[i + 1].startswith("-")):
+                argv = [*argv[: i + 1], "auto", *argv[i + 1 :]]
         finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
         finder.add_argument("--resume", nargs="?")
         folder = finder.parse_known_args(argv)[0].resume
@@ -75,6 +80,7 @@ class Train(Together, training.TrainConfig):
                 report=print_json if self.json else None if quiet else _print_epoch,
                 progress=not quiet,
                 tensorboard=self.tensorboard,
+                alarm=None if self.quiet else tell,
             )
         except training.DivergedError as error:
             print(f"jaxact: {error}", file=sys.stderr)
@@ -86,6 +92,7 @@ class Train(Together, training.TrainConfig):
             print(f"jaxact: interrupted; all is saved, go on with: {command}", file=sys.stderr)
             return 130
         if not quiet:
+            _tell_overhead(result.monitor)
             print(f"run folder: {result.folder}")
         return 0
 
@@ -101,6 +108,15 @@ def _introduce(config: training.TrainConfig, data: training.Dataset) -> None:
         f" {len(data.test_labels):,} validation images; {device.platform} ({device.device_kind})",
         flush=True,
     )
+
+
+def _tell_overhead(monitor: Monitor | None) -> None:
+    if monitor is not None and monitor.rows:
+        period = "" if monitor.period is None else f", every {monitor.period} steps"
+        print(
+            f"diagnosis: {len(monitor.rows)} observations{period}; they took {monitor.overhead:.2%} of the time of"
+            f" training, and {monitor.compile_seconds:.1f} s once"
+        )
 
 
 def _print_epoch(row: dict[str, float]) -> None:

@@ -2,6 +2,9 @@
 
 from jaxact.diagnosis.diagnose import diagnose as diagnose
 from jaxact.diagnosis.flow import Flow as Flow
+from jaxact.diagnosis.history import History as History
+from jaxact.diagnosis.monitor import Monitor as Monitor
+from jaxact.diagnosis.monitor import Observation as Observation
 from jaxact.diagnosis.parameters import ParameterRecord as ParameterRecord
 from jaxact.diagnosis.report import Diagnosis as Diagnosis
 from jaxact.diagnosis.sites import NotCovered as NotCovered

@@ -1,6 +1,7 @@
 """The one call: from a model and a batch to the record of every activation."""
 
 import functools
+import math
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -101,7 +102,7 @@ def summarize(
     gradients = jax.tree.unflatten(jax.tree.structure(parameters), leaves)
     entries = [taps.entries[0] for _, taps in parts if taps.entries]
     inputs = [jax.tree.map(lambda x: np.asarray(x, np.float64), entry) for entry in entries]
-    size = int(inputs[0][2].sum()) if inputs else 0
+    size = math.prod(traced.program.avals[traced.entries[0]].shape) if inputs else 0
     return Diagnosis(
         sites=tuple(record for site in records for record in site),
         flows=flows(traced.sites, traced.links, records, parameters),

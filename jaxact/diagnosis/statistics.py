@@ -155,7 +155,12 @@ def _apart(site: Site, batches: list[Measured]) -> list[tuple[tuple[int, ...], l
 
 def _calls(measured: Measured, loops: int) -> list[Measured]:
     """What was measured in each call, of that of all the iterations of so many scans."""
-    flat = jax.tree.map(lambda x: np.asarray(x, np.float64).reshape(-1, *np.shape(x)[loops:]), measured)
+
+    def flatten(x: Any) -> np.ndarray:
+        shape = np.shape(x)
+        return np.asarray(x, np.float64).reshape(math.prod(shape[:loops]), *shape[loops:])
+
+    flat = jax.tree.map(flatten, measured)
     return [jax.tree.map(lambda x, i=i: x[i], flat) for i in range(len(flat.forward.calls))]
 
 

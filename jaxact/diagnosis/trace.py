@@ -26,6 +26,7 @@ class Traced(NamedTuple):
       links: what stands before each of them.
       axes: for each site, the axis that grows with the batch.
       not_covered: what is none although it holds activations.
+      entries: the variables where the batch comes in.
       step: ``step(parameters, state, batch)``, one forward and one backward pass; pure, to be compiled.
     """
 
@@ -35,6 +36,7 @@ class Traced(NamedTuple):
     links: list[Link]
     axes: list[int]
     not_covered: list[NotCovered]
+    entries: list[int]
     step: Callable[[Any, Any, Any], Taps]
 
 
@@ -87,7 +89,7 @@ def trace(
         inputs = batch[0] if pair and not model.takes_batch else batch
         return tapped(jax.tree.leaves(parameters), jax.tree.leaves((state, inputs)), batch)
 
-    return Traced(model, program, sites, links(program, table, sites), axes, skipped, step)
+    return Traced(model, program, sites, links(program, table, sites), axes, skipped, entries, step)
 
 
 def examples_of(batch: Any) -> int:

@@ -13,6 +13,8 @@ from jaxact.plotting.files import format_of as format_of
 from jaxact.plotting.files import save as save
 from jaxact.plotting.gate_map import plot_saturation_map as plot_saturation_map
 from jaxact.plotting.gate_map import saturation_map_figure as saturation_map_figure
+from jaxact.plotting.monitor import monitor_figure as monitor_figure
+from jaxact.plotting.monitor import plot_sites as plot_sites
 from jaxact.plotting.page import Curves as Curves
 from jaxact.plotting.page import page_figure as page_figure
 from jaxact.plotting.page import sheet_figure as sheet_figure

@@ -82,10 +82,13 @@ class TrainConfig(SharedOptions, OwnOptions):
     Attributes:
       devices: devices that share each batch; by default all that JAX sees, which for the command line are as
         many CPU cores as have 64 images each.
+      diagnose: diagnose the network during training, every so many steps, or with "auto" as often as costs at most
+        2 % of the time; into diagnosis.jsonl and diagnosis.png of the run folder.
       out: run folder; by default runs/DATASET-ACTIVATION-N on the command line, none from Python.
     """
 
     devices: int | None = None
+    diagnose: int | Literal["auto"] | None = None
     out: str | Path | None = None
 
     def __post_init__(self):
@@ -98,15 +101,19 @@ class TrainConfig(SharedOptions, OwnOptions):
             "weight_decay": (float, 0, 1e6),
             "seed": (int, 0, 2**32 - 1),
             "devices": (int, 1, 1e6),
+            "diagnose": (int, 1, 1e9),
         }
         for name, (kind, low, high) in bounds.items():
             value: Any = getattr(self, name)
-            if value is None and name in ("weight_decay", "devices"):
+            if value is None and name in ("weight_decay", "devices", "diagnose"):
+                continue
+            if value == "auto" and name == "diagnose":
                 continue
             wrong = isinstance(value, bool) or not isinstance(value, Integral if kind is int else Real)
             if wrong or not low <= getattr(self, name) <= high:
                 noun = "a whole number" if kind is int else "a number"
-                raise InputError(f"{name} must be {noun} from {low:g} to {high:g}, got {shown(value)}")
+                other = ', or "auto"' if name == "diagnose" else ""
+                raise InputError(f"{name} must be {noun} from {low:g} to {high:g}{other}, got {shown(value)}")
             object.__setattr__(self, name, kind(getattr(self, name)))  # NumPy has numbers of its own
         for name in ("data_dir", "out"):
             if isinstance(path := getattr(self, name), os.PathLike):

@@ -16,6 +16,7 @@ from flax import nnx
 from jax import Array
 from tqdm import tqdm
 
+from jaxact.diagnosis.monitor import Monitor
 from jaxact.errors import InputError
 from jaxact.training import checkpoint
 from jaxact.training.config import TrainConfig, make_optimizer
@@ -29,9 +30,10 @@ from jaxact.training.devices import (
     spread_rows,
     wait_for_all,
 )
+from jaxact.training.diagnosing import Diagnosing, tell
 from jaxact.training.interrupt import Interrupted, deferred_signals
 from jaxact.training.lenet import LeNet5, build_model
-from jaxact.training.run import Run, load_run, pixel_scaling, restore
+from jaxact.training.run import Run, check_resumable, load_run, pixel_scaling, restore
 from jaxact.training.step import (
     Pixels,
     Programs,
@@ -56,11 +58,13 @@ class Result(NamedTuple):
         images_per_second.
       model: the trained model.
       folder: the run folder, or None.
+      monitor: what diagnosed it, or None.
     """
 
     history: list[dict[str, float]]
     model: LeNet5
     folder: Path | None
+    monitor: Monitor | None = None
 
 
 class DivergedError(RuntimeError):
@@ -76,6 +80,7 @@ def fit(
     report: Callable[[dict[str, float]], None] | None = None,
     progress: bool = True,
     tensorboard: bool = False,
+    alarm: Callable[[str], None] | None = tell,
 ) -> Result:
     """Trains LeNet-5.
 
@@ -83,16 +88,17 @@ def fit(
     options on the same machine give the same bits, interrupted and resumed or not.
 
     Args:
-      config: options of the run; with ``resume`` the options of that run, of which only ``epochs`` may differ.
+      config: options of the run; with ``resume`` those of that run, ``epochs`` and ``diagnose`` excepted.
       resume: run folder to go on with; an interrupted run goes on as if it had not been.
       dataset: data to train on, in place of those that the options name.
       started: called with the data when all is set up and training begins.
       report: called with the metrics of each epoch when it is done.
       progress: whether to show a bar, if stderr is a terminal.
       tensorboard: whether to write the metrics for TensorBoard too, into the run folder.
+      alarm: where the run is diagnosed, called with a line for each verdict that was not there before.
 
     Returns:
-      History, trained model and run folder.
+      History, trained model, run folder and monitor.
 
     Raises:
       InputError: if an option or the data cannot be used.
@@ -109,7 +115,7 @@ def fit(
     earlier = load_run(resume, activation=config and config.activation) if resume is not None else None
     config = config or (earlier.config if earlier else TrainConfig())
     if earlier:
-        _check_resumable(earlier.config, config)
+        check_resumable(earlier.config, config)
     dataset = dataset or load_dataset(config.dataset, data_dir=config.data_dir, progress=progress)
     check_dataset(dataset)
     sizes = len(dataset.train_labels), len(dataset.test_labels)
@@ -125,31 +131,14 @@ def fit(
         if run and is_first():
             if not earlier:
                 run.create()
-            elif config.epochs > earlier.config.epochs:
+            elif (config.epochs, config.diagnose) != (earlier.config.epochs, earlier.config.diagnose):
                 run.write_config()
         wait_for_all("the run folder")
         with lost_processes_named():
-            loop = _Loop(config, dataset, run, pixels, report, progress, tensorboard)
+            loop = _Loop(config, dataset, run, pixels, report, progress, tensorboard, alarm)
             if started and is_first():
                 started(dataset)
             return loop.go(stopping)
-
-
-def _check_resumable(earlier: TrainConfig, now: TrainConfig) -> None:
-    wanted = now.to_dict()
-    if now.out and Path(now.out).resolve() != Path(str(earlier.out)).resolve():
-        raise InputError(f"--out {now.out} cannot be changed in a resumed run, which is in {earlier.out}")
-    for field, before in earlier.to_dict().items():
-        after = wanted[field]
-        if before == after or field in ("out", "data_dir", "devices"):
-            continue
-        name = "--" + field.replace("_", "-")
-        if field != "epochs":
-            raise InputError(f"{name} {after} cannot be changed in a resumed run, which has {before}")
-        if earlier.schedule != "constant" or after < before:
-            raise InputError(
-                f"{name} {after} cannot replace {before}: it can only grow, and only without --schedule"
-            )
 
 
 class _Loop:
@@ -164,6 +153,7 @@ class _Loop:
         report: Callable[[dict[str, float]], None] | None,
         progress: bool,
         tensorboard: bool,
+        alarm: Callable[[str], None] | None,
     ):
         self.config, self.report, self.progress = config, report if is_first() else None, progress and is_first()
         self.folder = run.folder if run else None
@@ -207,6 +197,16 @@ class _Loop:
         self.test_labels = dataset.test_labels
         self.stretch = 1  # steps between two looks at the clock
         self.writer = _tensorboard_writer(self.run) if self.run and tensorboard else None
+        self.diagnosing = Diagnosing(
+            config.diagnose,
+            self.run,
+            alarm,
+            graphdef=self.graphdef,
+            pixels=pixels,
+            dataset=dataset,
+            batch_size=self.batch_size,
+            state=self.state,
+        )
 
     def go(self, stopping: threading.Event) -> Result:
         """Runs the epochs that are missing, until it is told to stop."""
@@ -218,10 +218,11 @@ class _Loop:
         finally:
             if self.run:
                 self.run.draw_curves(self.history)
+            self.diagnosing.draw()
             if self.writer:
                 self.writer.close()
         params = jax.tree.map(jnp.asarray, jax.device_get(self.state.params))  # on one device, to be used there
-        return Result(self.history, nnx.merge(self.graphdef, params), self.folder)
+        return Result(self.history, nnx.merge(self.graphdef, params), self.folder, self.diagnosing.monitor)
 
     def _epoch(self, epoch: int, stopping: threading.Event) -> None:
         order = self.programs.order(self.state)
@@ -230,7 +231,8 @@ class _Loop:
         done = int(self.state.step) - epoch * self.steps
         with tqdm(total=self.steps, initial=done, desc=name, unit="step", leave=False, disable=hide) as bar:
             while done < self.steps:
-                stop, stretch = agree(stopping.is_set(), self.stretch)
+                stretch = self.diagnosing.observe(self.state, order, self.stretch)
+                stop, stretch = agree(stopping.is_set(), stretch)
                 if stop:
                     self._save()
                     raise Interrupted
@@ -275,6 +277,7 @@ class _Loop:
             self.report(row)
 
     def _save(self) -> None:
+        self.diagnosing.save()  # before the checkpoint, which may then be resumed from
         if self.run:
             record = {"history": self.history, "seconds": self.seconds}
             checkpoint.save(self.run.checkpoints, int(self.state.step), self.state, record)

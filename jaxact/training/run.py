@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxact.atomic import replacing
+from jaxact.atomic import replacing, write_rows
 from jaxact.errors import InputError
 from jaxact.training import checkpoint
 from jaxact.training.config import TrainConfig, names_of
@@ -57,12 +57,6 @@ def locked(folder: Path) -> Iterator[None]:
             except BlockingIOError:
                 raise InputError(f"another process is training in {folder}; wait for it or stop it") from None
         yield
-
-
-def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Writes a file of one JSON object a line anew, in one step."""
-    with replacing(path) as file:
-        file.writelines(json.dumps(row).encode() + b"\n" for row in rows)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -202,3 +196,29 @@ def load_run(folder: str | Path, *, activation: str | Callable | None = None) ->
 def restore(run: Run, template: Any) -> tuple[Any, dict[str, Any]] | None:
     """State and record of the newest whole checkpoint, or None."""
     return checkpoint.load_newest(run.checkpoints, template)
+
+
+def check_resumable(earlier: TrainConfig, now: TrainConfig) -> None:
+    """Refuses options with which a run cannot go on.
+
+    Args:
+      earlier: those it has.
+      now: those wanted.
+
+    Raises:
+      InputError: if one is another that has to be the same.
+    """
+    wanted = now.to_dict()
+    if now.out and Path(now.out).resolve() != Path(str(earlier.out)).resolve():
+        raise InputError(f"--out {now.out} cannot be changed in a resumed run, which is in {earlier.out}")
+    for field, before in earlier.to_dict().items():
+        after = wanted[field]
+        if before == after or field in ("out", "data_dir", "devices", "diagnose"):
+            continue
+        name = "--" + field.replace("_", "-")
+        if field != "epochs":
+            raise InputError(f"{name} {after} cannot be changed in a resumed run, which has {before}")
+        if earlier.schedule != "constant" or after < before:
+            raise InputError(
+                f"{name} {after} cannot replace {before}: it can only grow, and only without --schedule"
+            )

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from jaxact.atomic import replacing
+from jaxact.atomic import replacing, write_rows
 from jaxact.errors import InputError
 from jaxact.training import checkpoint
 from jaxact.training.data import Dataset
 from jaxact.training.devices import agree, is_first, wait_for_all
-from jaxact.training.run import surroundings, write_rows
+from jaxact.training.run import surroundings
 from jaxact.training.step import TrainState
 from jaxact.training.sweep_config import Network, SweepConfig
 

@@ -1,0 +1,69 @@
+"""Pictures of a diagnosis over time: sites against steps."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import ArrayLike
+
+
+def plot_sites(axes: Axes, steps: ArrayLike, sites: Sequence[str], values: ArrayLike, **options: Any) -> Axes:
+    """Draws a number of each site over time, as colours; the first site is on top, what is not known is white.
+
+    Args:
+      axes: Axes to draw on.
+      steps: at which was observed, growing, [times].
+      sites: names of the sites.
+      values: [sites, times].
+      options: of Matplotlib's ``pcolormesh``, as ``cmap``, ``vmin``, ``vmax`` and ``norm``.
+    """
+    at = np.asarray(steps, float)
+    between = (at[1:] + at[:-1]) / 2
+    half = (at[-1] - between[-1]) if len(between) else 0.5
+    ends = np.concatenate([at[:1] - (at[1] - at[0]) / 2 if len(between) else at - half, between, at[-1:] + half])
+    rows = np.arange(len(sites) + 1) - 0.5
+    mesh = axes.pcolormesh(ends, rows, np.ma.masked_invalid(np.asarray(values, float)), **options)
+    axes.set_yticks(range(len(sites)), sites, parse_math=False)
+    axes.invert_yaxis()
+    axes.set_xlim(max(ends[0], at[0]) if len(at) > 1 else ends[0], ends[-1])
+    axes.set_xlabel("step")
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
+    figure = axes.get_figure()
+    if figure is not None:
+        figure.colorbar(mesh, ax=axes, pad=0.02)
+    return axes
+
+
+def monitor_figure(
+    steps: ArrayLike,
+    sites: Sequence[str],
+    *,
+    saturated: ArrayLike,
+    dead: ArrayLike,
+    gradient: ArrayLike,
+    title: str = "",
+) -> Figure:
+    """Sites against time: share of saturated inputs, share of dead units, and norm of the gradient.
+
+    Args:
+      steps: at which was observed, [times].
+      sites: names of the sites, in the order of evaluation.
+      saturated: shares, [sites, times].
+      dead: shares, [sites, times].
+      gradient: norms, [sites, times].
+      title: title of the figure.
+    """
+    figure = Figure(figsize=(12, 1.6 + 0.32 * max(len(sites), 4)), layout="constrained")
+    panes = figure.subplots(1, 3, sharey=True)
+    share = {"cmap": "magma_r", "vmin": 0, "vmax": 100}
+    plot_sites(panes[0], steps, sites, 100 * np.asarray(saturated), **share).set_title("inputs saturated (%)")
+    plot_sites(panes[1], steps, sites, 100 * np.asarray(dead), **share).set_title("units dead (%)")
+    norms = np.asarray(gradient, float)
+    logs = np.log10(norms, out=np.full(norms.shape, np.nan), where=norms > 0)
+    plot_sites(panes[2], steps, sites, logs, cmap="viridis").set_title("log$_{10}$ |dL/dz|")
+    panes[0].set_ylim(len(sites) - 0.5, -0.5)  # shared: each pane would turn it over
+    figure.suptitle(title, parse_math=False)
+    return figure
