@@ -57,14 +57,17 @@ class Replaced(Recovered):
 
     Attributes:
       fn: the elementwise function.
+      dtype: what it gets, and is rounded to: the narrowest one that the function before went through.
     """
 
     fn: Callable[[Any], Any]
+    dtype: Any
 
     def at(self, x: Any, scalars: Mapping[int, Any]) -> Array:
         """Values at an array."""
         del scalars
-        return jnp.asarray(self.fn(x)).astype(self.program.avals[self.end].dtype)
+        value = jnp.asarray(self.fn(x.astype(self.dtype))).astype(self.dtype)
+        return value.astype(self.program.avals[self.end].dtype)
 
     def __call__(self, x: Any) -> Array:
         """Values of the function itself, of any shape and dtype."""
