@@ -1,4 +1,4 @@
-"""The tutorial's story, by measurement: LeNet-5 with four activations, on raw and on standardised pixels, diagnosed.
+"""The tutorial's story by measurement: LeNet-5 with four activations, on raw and standardised pixels, diagnosed.
 
 The table of the README comes from: python scripts/diagnose_training.py --dataset cifar10 --figure diagnosis.png
 """
@@ -22,7 +22,12 @@ from jaxact.training.devices import use_cores
 
 COLUMNS = (
     *("pixels", "activation", "accuracy", "verdicts before the first step", "at the end"),
-    *("saturated: first layer, before", "at the end", "dead units at the end", "log10 of gradient first/last, before"),
+    *(
+        "saturated: first layer, before",
+        "at the end",
+        "dead units at the end",
+        "log10 of gradient first/last, before",
+    ),
     "at the end",
 )
 

@@ -66,6 +66,8 @@ def test_sees_what_diagnose_sees(shared):
                 i = len(whole.sites) and whole.sites.index(b)
                 assert getattr(now.history, name)[i, step] == number(a)
         assert one.inputs.std == pytest.approx(whole.inputs.std, rel=1e-5)
-        assert one.loss == pytest.approx(whole.loss, rel=1e-6) and now.history.loss[step] == one.loss
+        assert one.loss == pytest.approx(whole.loss, rel=1e-6)
+        assert now.history.loss[step] == one.loss
     assert [str(site) for site in now.history.sites] == ["first relu", "second tanh"]
-    assert now.history.steps.tolist() == [0, 1] and now.history.units.tolist() == [20, 20]
+    assert now.history.steps.tolist() == [0, 1]
+    assert now.history.units.tolist() == [20, 20]

@@ -1,29 +1,18 @@
 """The atlas as one HTML file, which needs nothing but itself."""
 
-import base64
 import html
 import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from jaxact import document as whole
+from jaxact.document import anchor as anchor
+from jaxact.document import picture
+
 _STYLE = """
-:root { color-scheme: light; }
-* { box-sizing: border-box; }
-body { margin: 0; font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff; }
-main { max-width: 72rem; margin: 0 auto; padding: 1rem; }
-h1 { font-size: 1.6rem; line-height: 1.2; margin: .5rem 0; }
-h2 { font-size: 1.2rem; margin: 0 0 .5rem; overflow-wrap: anywhere; }
-a { color: #005a9c; text-decoration: none; }
-a:hover { text-decoration: underline; }
-p { max-width: 45rem; }
-img { display: block; max-width: 100%; height: auto; }
-.wide { overflow-x: auto; margin-bottom: 1.5rem; }
 #sheet img { min-width: 60rem; }
-table { border-collapse: collapse; font-size: .85rem; }
-th, td { text-align: left; vertical-align: top; padding: .2rem .7rem .2rem 0; }
-thead th { vertical-align: bottom; }
-tbody tr { border-top: 1px solid #e4e4e4; }
-#index table { width: max-content; }
+#index .wide > table { width: max-content; }
+#index thead th { vertical-align: bottom; }
 #index td { white-space: nowrap; }
 #index tr > :first-child { position: sticky; left: 0; background: #fff; max-width: 10rem; white-space: normal;
   overflow-wrap: anywhere; }
@@ -33,15 +22,12 @@ tbody tr { border-top: 1px solid #e4e4e4; }
 .page > * { min-width: 0; }
 .page th { font-weight: normal; color: #666; width: 8.5rem; }
 .page td { overflow-wrap: anywhere; }
-footer { font-size: .85rem; }
 @media (max-width: 56rem) { .page { grid-template-columns: 1fr; } }
 @media screen and (min-width: 56rem) {
-  #index { max-height: 85vh; overflow-y: auto; }
+  #index .wide { max-height: 85vh; overflow-y: auto; }
   #index thead { position: sticky; top: 0; z-index: 1; background: #fff; }
 }
 """
-
-_WIDE = 'class="wide" tabindex="0"'  # what is wider than the screen scrolls, by the keyboard too
 
 
 class Page(NamedTuple):
@@ -67,35 +53,24 @@ def document(pages: Sequence[Page], sheet: bytes, *, kind: str, about: str) -> s
     """
     count = f"{len(pages)} function{'s' * (len(pages) != 1)}"
     parts = [
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
-        '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<title>Atlas of activation functions</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<main>",
         f'<h1 id="top">Atlas of activation functions</h1>\n<p>{count}. {html.escape(about)}</p>',
-        f'<section id="index" {_WIDE} aria-label="table of functions">\n{_index(pages)}\n</section>',
-        f'<section id="sheet" {_WIDE} aria-label="sheet of curves">',
-        f"{_image(sheet, kind, f'{count} side by side')}\n</section>",
+        f'<section id="index">\n{_index(pages)}\n</section>',
+        '<section id="sheet" class="wide" tabindex="0" aria-label="sheet of curves">',
+        f"{picture(sheet, kind, f'{count} side by side')}\n</section>",
         *(_section(page, kind) for page in pages),
-        "</main>\n</body>\n</html>\n",
     ]
-    return "\n".join(parts)
-
-
-def anchor(name: str) -> str:
-    """A name as the id of an element, or the stem of a file: letters, digits, dots, dashes and underscores."""
-    return re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-")
+    return whole.document("Atlas of activation functions", parts, style=_STYLE)
 
 
 def _index(pages: Sequence[Page]) -> str:
     if not pages:
         return ""
-    head = "".join(f'<th scope="col">{html.escape(key)}</th>' for key in ("function", *pages[0].summary))
     rows = []
     for page in pages:
         name = html.escape(page.name).replace("(", "(<wbr>")  # where a long one breaks
         link = f'<a href="#{anchor(page.name)}">{name}</a>'
-        rows.append("".join(f"<td>{cell}</td>" for cell in (link, *map(html.escape, page.summary.values()))))
-    body = "\n".join(f"<tr>{row}</tr>" for row in rows)
-    return f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>"
+        rows.append((link, *map(html.escape, page.summary.values())))
+    return whole.table(("function", *pages[0].summary), rows, label="table of functions")
 
 
 def _section(page: Page, kind: str) -> str:
@@ -103,18 +78,12 @@ def _section(page: Page, kind: str) -> str:
         f'<tr><th scope="row">{html.escape(key)}</th><td>{_linked(text)}</td></tr>'
         for key, text in page.facts.items()
     )
-    picture = _image(page.picture, kind, f"{page.name}: curves, slope with flat regions, and dead zones")
+    image = picture(page.picture, kind, f"{page.name}: curves, slope with flat regions, and dead zones")
     return (
         f'<section id="{anchor(page.name)}" class="page">\n<header><h2>{html.escape(page.name)}</h2></header>\n'
-        f"<div>{picture}</div>\n<table>\n<tbody>\n{rows}\n</tbody>\n</table>\n"
+        f"<div>{image}</div>\n<table>\n<tbody>\n{rows}\n</tbody>\n</table>\n"
         '<footer><a href="#top">to the top</a></footer>\n</section>'
     )
-
-
-def _image(picture: bytes, kind: str, text: str) -> str:
-    mime = {"png": "image/png", "svg": "image/svg+xml"}[kind]
-    data = base64.b64encode(picture).decode()
-    return f'<img alt="{html.escape(text)}" decoding="async" src="data:{mime};base64,{data}">'
 
 
 def _linked(text: str) -> str:

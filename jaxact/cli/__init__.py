@@ -26,6 +26,12 @@ COMMANDS = {
     "train": ("jaxact.cli.train", "Train", "train LeNet-5"),
     "evaluate": ("jaxact.cli.train", "Evaluate", "evaluate a trained run on its test images"),
     "predict": ("jaxact.cli.train", "Predict", "classify image files with a trained run"),
+    "diagnose": (
+        "jaxact.cli.diagnosis",
+        "Diagnose",
+        "diagnose a run or any model: what saturates, dies, vanishes",
+    ),
+    "report": ("jaxact.cli.report", "Report", "gather a run in one HTML file: curves, diagnosis, options"),
     "sweep": ("jaxact.cli.sweep", "Sweep", "train many networks in one program, and rank activations"),
     "data info": ("jaxact.cli.data", "Info", "show a data set, with a sheet of sample images"),
     "data prepare": ("jaxact.cli.data", "Prepare", "download and prepare a data set"),

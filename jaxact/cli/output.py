@@ -1,5 +1,6 @@
 """What the commands print with."""
 
+import contextlib
 import json
 import math
 import os
@@ -25,13 +26,22 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title:
         table.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*row)
+    print_rich(*([title] if title else []), table)
+
+
+def print_rich(*values: Any) -> None:
+    """Prints what Rich can draw."""
     # A pipe has no width: let nothing fold there.
     console = Console(width=None if sys.stdout.isatty() else 200, highlight=False, markup=False, emoji=False)
     with console.capture() as text:
-        if title:
-            console.print(title)
-        console.print(table)
+        for value in values:
+            console.print(value)
     print(text.get(), end="")  # Rich's own printing ends the program when the reader has gone
+
+
+def waiting(what: str) -> contextlib.AbstractContextManager[Any]:
+    """Shows on a terminal's stderr that something is under way, as long as the block runs."""
+    return Console(stderr=True).status(what) if sys.stderr.isatty() else contextlib.nullcontext()
 
 
 def print_json(value: Any) -> None:
@@ -47,23 +57,24 @@ def print_json(value: Any) -> None:
     print(json.dumps(plain(value)), flush=True)
 
 
-def check_files(*, out: str | None = None, csv: str | None = None) -> None:
+def check_files(*, out: str | None = None, picture: str = "--out", **others: str | None) -> None:
     """Refuses files that could not be written, before anything is computed.
 
     Args:
       out: a picture, whose suffix names its format.
-      csv: a table.
+      picture: the option that names it.
+      others: other files, by their options.
 
     Raises:
       InputError: if one of them can be no file there.
     """
-    for option, name in (("--out", out), ("--csv", csv)):
+    for option, name in ((picture, out), *((f"--{option}", name) for option, name in others.items())):
         if name is None:
             continue
         path = Path(name)
         if name == "" or path.is_dir():
             raise InputError(f"{option} must name a file, got {name!r}" + (", a folder" if name else ""))
-        if option == "--out":
+        if option == picture:
             from jaxact import plotting
 
             plotting.format_of(name)

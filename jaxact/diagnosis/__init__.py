@@ -11,3 +11,4 @@ from jaxact.diagnosis.sites import NotCovered as NotCovered
 from jaxact.diagnosis.statistics import SiteRecord as SiteRecord
 from jaxact.diagnosis.statistics import Spread as Spread
 from jaxact.diagnosis.verdict import Verdict as Verdict
+from jaxact.diagnosis.what_if import WhatIf as WhatIf

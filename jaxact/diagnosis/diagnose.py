@@ -1,5 +1,6 @@
 """The one call: from a model and a batch to the record of every activation."""
 
+import dataclasses
 import functools
 import math
 import operator
@@ -14,7 +15,7 @@ from jax import Array
 from jaxact.diagnosis.flow import flows
 from jaxact.diagnosis.models import model_of
 from jaxact.diagnosis.parameters import parameter_records
-from jaxact.diagnosis.report import Diagnosis
+from jaxact.diagnosis.report import Diagnosis, Source
 from jaxact.diagnosis.sites import NotCovered, Site
 from jaxact.diagnosis.statistics import SiteRecord, records_of, spread_of
 from jaxact.diagnosis.tap import Taps
@@ -70,9 +71,16 @@ def diagnose(
     batches = [jax.tree.map(jnp.asarray, part) for part in (batch, *further)]
     pure = model_of(model, call or {})
     traced = trace(pure, batches[0], loss_fn)
+    return measure(Source(traced, pure.parameters, batches, {"tau": tau}), optimizer=optimizer)
+
+
+def measure(source: Source, *, optimizer: Any = None) -> Diagnosis:
+    """The diagnosis of a model that is traced, which keeps what it was made from."""
+    traced, parameters, batches, options = source
     step = jax.jit(traced.step)
-    parts = [(examples_of(part), step(pure.parameters, pure.state, part)) for part in batches]
-    return summarize(traced, parts, pure.parameters, optimizer=optimizer, tau=tau)
+    parts = [(examples_of(part), step(parameters, traced.model.state, part)) for part in batches]
+    found = summarize(traced, parts, parameters, optimizer=optimizer, **options)
+    return dataclasses.replace(found, _source=source)
 
 
 def summarize(

@@ -1,7 +1,7 @@
 """The function of a region, for arrays of any shape, out of equations that were traced for one shape."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -49,6 +49,29 @@ class Recovered:
         padded = jnp.pad(flat, (0, blocks * aval.size - flat.size), mode="constant")
         results = jax.vmap(lambda x: self.at(x, self.scalars))(jnp.reshape(padded, (blocks, *aval.shape)))
         return jnp.reshape(jnp.reshape(results, (-1,))[: flat.size], x.shape)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Replaced(Recovered):
+    """Another function in the place of a recovered one, with values of the dtype of that one.
+
+    Attributes:
+      fn: the elementwise function.
+      dtype: what it gets, and is rounded to: the narrowest one that the function before went through.
+    """
+
+    fn: Callable[[Any], Any]
+    dtype: Any
+
+    def at(self, x: Any, scalars: Mapping[int, Any]) -> Array:
+        """Values at an array."""
+        del scalars
+        value = jnp.asarray(self.fn(x.astype(self.dtype))).astype(self.dtype)
+        return value.astype(self.program.avals[self.end].dtype)
+
+    def __call__(self, x: Any) -> Array:
+        """Values of the function itself, of any shape and dtype."""
+        return jnp.asarray(self.fn(jnp.asarray(x)))
 
 
 def recover(

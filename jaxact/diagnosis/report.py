@@ -1,8 +1,9 @@
 """What a diagnosis is, and how it is told."""
 
 import dataclasses
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jaxact.diagnosis.flow import Flow
 from jaxact.diagnosis.parameters import ParameterRecord
@@ -10,7 +11,20 @@ from jaxact.diagnosis.sites import NotCovered
 from jaxact.diagnosis.statistics import SiteRecord, Spread
 from jaxact.diagnosis.verdict import Verdict
 
+if TYPE_CHECKING:
+    from jaxact.diagnosis.trace import Traced
+    from jaxact.diagnosis.what_if import WhatIf
+
 _COLUMNS = ("layer", "function", "line", "z", "gate", "saturated", "zero", "dead", "dormant", "|dL/dz|", "|dL/da|")
+
+
+class Source(NamedTuple):
+    """What a diagnosis was made from: the traced model, its parameters, the batches, options of `summarize`."""
+
+    traced: "Traced"
+    parameters: Any
+    batches: list[Any]
+    options: Mapping[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +53,29 @@ class Diagnosis:
     loss: float
     examples: int
     gradients: Any = dataclasses.field(repr=False)
+    _source: Source | None = dataclasses.field(default=None, repr=False, compare=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_source": None}  # programs cannot be pickled
+
+    def what_if(
+        self,
+        activation: str | Mapping[str, Any] | Callable[[Any], Any] | None = None,
+        initializer: str | Callable[..., Any] | None = None,
+        *,
+        layers: Sequence[str] | None = None,
+        key: Any = None,
+    ) -> "WhatIf":
+        """What the gradients would be with another activation or initialisation, see `what_if.what_if`."""
+        from jaxact.diagnosis.what_if import what_if
+
+        return what_if(self, activation, initializer, layers=layers, key=key)
+
+    def save_html(self, path: str | Path, *, title: str = "Diagnosis") -> Path:
+        """Writes the diagnosis with its figures as one HTML file, which needs no network, see `page.save`."""
+        from jaxact.diagnosis.page import save
+
+        return save(self, path, title=title)
 
     def to_dict(self) -> dict[str, Any]:
         """Sites, places not covered and loss as plain dicts, tuples and numbers, which `json` can write."""

@@ -10,6 +10,7 @@ from jax import Array, lax
 
 from jaxact.diagnosis import sums
 from jaxact.diagnosis.jaxprs import Program, Tap, evaluate
+from jaxact.diagnosis.recover import Replaced
 from jaxact.diagnosis.sites import Site
 
 
@@ -76,7 +77,7 @@ def tapped_step(
 
     Args:
       program: the forward pass; its first inputs are the parameters.
-      sites: where to measure.
+      sites: where to measure; a function that is `Replaced` takes the place of the program's.
       axes: for each site, the axis of the batch.
       loss: scalar of the outputs of the program and of the batch.
       entries: variables where the batch comes in.
@@ -93,7 +94,8 @@ def tapped_step(
         back = functools.partial(sums.backward, axis=axis)
         # an array may be the activation of one site and the pre-activation of the next
         taps[site.z] = taps.get(site.z, _tap(back, None))
-        taps[site.a] = _tap(back, _forwards(site, axis, histograms))
+        new = site.function if isinstance(site.function, Replaced) else None
+        taps[site.a] = _tap(back, _forwards(site, axis, histograms), new and _instead(site.z, new))
         lengths = tuple(loop.length for loop in site.loops)
         for v in (site.z, site.a):
             none = sums.empty(program.avals[v].shape, axis)
@@ -124,9 +126,17 @@ def _forwards(site: Site, axis: int, histograms: bool) -> Callable[[Array, Any],
     return keep
 
 
-def _tap(back: Callable[[Array], sums.Backward], keep: Callable[[Array, Any], sums.Forward] | None) -> Tap:
+def _instead(z: int, function: Replaced) -> Callable[[Any], Any]:
+    return lambda env: function.at(env[z], {})
+
+
+def _tap(
+    back: Callable[[Array], sums.Backward],
+    keep: Callable[[Array, Any], sums.Forward] | None,
+    instead: Callable[[Any], Any] | None = None,
+) -> Tap:
     def tap(value: Any, env: Any, slot: Any) -> tuple[Any, Any]:
-        passed: Any = probe(back, value, slot)
+        passed: Any = probe(back, value if instead is None else instead(env), slot)
         return passed, None if keep is None else keep(passed, env)
 
     return tap

@@ -28,6 +28,7 @@ class Traced(NamedTuple):
       not_covered: what is none although it holds activations.
       entries: the variables where the batch comes in.
       step: ``step(parameters, state, batch)``, one forward and one backward pass; pure, to be compiled.
+      step_of: makes such a step of other sites, which may have other functions.
     """
 
     model: Model
@@ -38,6 +39,7 @@ class Traced(NamedTuple):
     not_covered: list[NotCovered]
     entries: list[int]
     step: Callable[[Any, Any, Any], Taps]
+    step_of: Callable[[list[Site]], Callable[[Any, Any, Any], Taps]]
 
 
 def trace(
@@ -83,13 +85,18 @@ def trace(
     table = variables_of(program, set(parameters), set(data))
     axes = _batch_axes(model, arguments, program, sites)
     entries = scaled_inputs(program, table, data)
-    tapped = tapped_step(program, sites, axes, loss, entries=entries, histograms=histograms)
 
-    def step(parameters: Any, state: Any, batch: Any) -> Taps:
-        inputs = batch[0] if pair and not model.takes_batch else batch
-        return tapped(jax.tree.leaves(parameters), jax.tree.leaves((state, inputs)), batch)
+    def step_of(sites: list[Site]) -> Callable[[Any, Any, Any], Taps]:
+        tapped = tapped_step(program, sites, axes, loss, entries=entries, histograms=histograms)
 
-    return Traced(model, program, sites, links(program, table, sites), axes, skipped, entries, step)
+        def step(parameters: Any, state: Any, batch: Any) -> Taps:
+            inputs = batch[0] if pair and not model.takes_batch else batch
+            return tapped(jax.tree.leaves(parameters), jax.tree.leaves((state, inputs)), batch)
+
+        return step
+
+    chain = links(program, table, sites)
+    return Traced(model, program, sites, chain, axes, skipped, entries, step_of(sites), step_of)
 
 
 def examples_of(batch: Any) -> int:

@@ -9,6 +9,11 @@ from jaxact.plotting.depth import depth_figure as depth_figure
 from jaxact.plotting.depth import phase_figure as phase_figure
 from jaxact.plotting.depth import plot_depth as plot_depth
 from jaxact.plotting.depth import plot_phase as plot_phase
+from jaxact.plotting.diagnosis import diagnosis_figure as diagnosis_figure
+from jaxact.plotting.diagnosis import diagnosis_figures as diagnosis_figures
+from jaxact.plotting.diagnosis import plot_gradients as plot_gradients
+from jaxact.plotting.diagnosis import plot_preactivations as plot_preactivations
+from jaxact.plotting.diagnosis import plot_shares as plot_shares
 from jaxact.plotting.files import format_of as format_of
 from jaxact.plotting.files import save as save
 from jaxact.plotting.gate_map import plot_saturation_map as plot_saturation_map
@@ -18,6 +23,7 @@ from jaxact.plotting.monitor import plot_sites as plot_sites
 from jaxact.plotting.page import Curves as Curves
 from jaxact.plotting.page import page_figure as page_figure
 from jaxact.plotting.page import sheet_figure as sheet_figure
+from jaxact.plotting.saturation import narrow_saturation_figure as narrow_saturation_figure
 from jaxact.plotting.saturation import plot_dead_zones as plot_dead_zones
 from jaxact.plotting.saturation import plot_saturation as plot_saturation
 from jaxact.plotting.saturation import saturation_figure as saturation_figure
@@ -27,6 +33,7 @@ from jaxact.plotting.sweep import sweep_figure as sweep_figure
 from jaxact.plotting.training import comparison_figure as comparison_figure
 from jaxact.plotting.training import confusion_figure as confusion_figure
 from jaxact.plotting.training import curves_figure as curves_figure
+from jaxact.plotting.training import history_figures as history_figures
 from jaxact.plotting.training import images_figure as images_figure
 from jaxact.plotting.training import plot_confusion as plot_confusion
 from jaxact.plotting.training import plot_history as plot_history

@@ -141,6 +141,21 @@ def saturation_figure(
     return figure
 
 
+def narrow_saturation_figure(x: ArrayLike, slope: ArrayLike, regions: SaturationRegions) -> Figure:
+    """Where one function is flat, as narrow as a phone.
+
+    Args:
+      x: inputs, [n].
+      slope: the derivative there, [n].
+      regions: what `jaxact.saturation_regions` gives.
+    """
+    figure = Figure(figsize=(5.2, 3.4), layout="constrained")
+    axes = figure.subplots()
+    plot_saturation(axes, regions, x=x, slope=slope)
+    legend(figure, [axes], ncols=3, frameon=False)
+    return figure
+
+
 def legend(figure: FigureBase, panes: Sequence[Axes], **style: Any) -> None:
     """One legend below a figure, or a part of one, for all that its panes show."""
     handles: dict[str, Any] = {}

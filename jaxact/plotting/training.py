@@ -39,13 +39,29 @@ def curves_figure(history: Sequence[Mapping[str, float]], *, title: str = "") ->
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     loss, accuracy = figure.subplots(1, 2)
     plot_history(loss, accuracy, history)
-    first, *others = (max(row["loss"], row["val_loss"]) for row in history)
-    if others and first > 3 * max(others):  # as on raw pixels: let it leave the pane rather than flatten the rest
-        loss.set_ylim(0, 1.1 * max(others))
-        loss.set_title(f"(epoch 1 is above, at {first:.3g})", fontsize="small")
+    _cut_first(loss, history)
     accuracy.legend()
     figure.suptitle(title, parse_math=False)
     return figure
+
+
+def _cut_first(loss: Axes, history: Sequence[Mapping[str, float]]) -> None:
+    """Lets the loss of the first epoch, as on raw pixels, leave the pane rather than flatten the rest."""
+    first, *others = (max(row["loss"], row["val_loss"]) for row in history)
+    if others and first > 3 * max(others):
+        loss.set_ylim(0, 1.1 * max(others))
+        loss.set_title(f"(epoch 1 is above, at {first:.3g})", fontsize="small")
+
+
+def history_figures(history: Sequence[Mapping[str, float]]) -> dict[str, Figure]:
+    """Loss and accuracy of one run, each a figure as narrow as a phone, by what they show."""
+    figures = {name: Figure(figsize=(5.2, 3.2), layout="constrained") for name in ("Loss", "Accuracy")}
+    loss, accuracy = (figure.subplots() for figure in figures.values())
+    plot_history(loss, accuracy, history)
+    _cut_first(loss, history)
+    for axes in (loss, accuracy):
+        axes.legend()
+    return figures
 
 
 def comparison_figure(

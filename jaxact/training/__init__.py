@@ -8,6 +8,7 @@ from jaxact.training.data import prepare_dataset as prepare_dataset
 from jaxact.training.inference import evaluate as evaluate
 from jaxact.training.inference import load_trained as load_trained
 from jaxact.training.inference import predict as predict
+from jaxact.training.inference import sample_batches as sample_batches
 from jaxact.training.interrupt import Interrupted as Interrupted
 from jaxact.training.lenet import LeNet5 as LeNet5
 from jaxact.training.lenet import layer_table as layer_table

@@ -18,6 +18,8 @@ from jaxact.training.lenet import LeNet5, build_model
 from jaxact.training.run import Run, load_run, restore
 from jaxact.training.step import Pixels, in_batches, initial_state
 
+_BATCH = 256  # images of a batch that is looked at as a whole
+
 
 class Evaluation(NamedTuple):
     """Result on the test images.
@@ -72,12 +74,15 @@ def _logits(graphdef: nnx.GraphDef, params: Any, pixels: Pixels, images: Array) 
     return in_batches(forward, images)
 
 
-def load_trained(folder: str | Path, *, activation: str | Callable | None = None) -> Trained:
+def load_trained(
+    folder: str | Path, *, activation: str | Callable | None = None, or_initial: bool = False
+) -> Trained:
     """The network of the newest whole checkpoint of a run.
 
     Args:
       folder: run folder.
       activation: the function that the run was trained with, needed if it is not one of jaxact's.
+      or_initial: whether to take the network as it starts, epoch 0, where there is no checkpoint yet.
 
     Raises:
       InputError: if the folder holds no run, or a run without a checkpoint that can be read.
@@ -89,6 +94,8 @@ def load_trained(folder: str | Path, *, activation: str | Callable | None = None
     optimizer = make_optimizer(run.config, steps)
     template = jax.eval_shape(lambda params: initial_state(params, optimizer, jax.random.key(0)), params)
     found = restore(run, template)
+    if found is None and or_initial:
+        return Trained(run, build_model(run.config, len(run.classes)), 0)
     if found is None:
         raise InputError(f"{folder} has no checkpoint yet; go on with `jaxact train --resume {folder}`")
     state, record = found
@@ -130,6 +137,39 @@ def evaluate(
         confusion=confusion,
         classes=dataset.classes,
     )
+
+
+def sample_batches(
+    trained: Trained, examples: int, *, data_dir: str | Path | None = None, progress: bool = False
+) -> list[tuple[Array, Array]]:
+    """Batches as the network takes them, of training images of its run, drawn at random, the same each time.
+
+    Args:
+      trained: what `load_trained` gives.
+      examples: about how many images; those of all batches of one size that 256 hold at the most.
+      data_dir: folder of the prepared data sets; by default the one of the run.
+      progress: whether to show a bar while data are decoded, if stderr is a terminal.
+
+    Returns:
+      Inputs, float32 [n, 32, 32, 3], and labels, int32 [n], of each batch.
+
+    Raises:
+      InputError: if the data cannot be used, or have other classes than the network, or ``examples`` is no
+        number of images that there are.
+    """
+    run = trained.run
+    dataset = load_dataset(run.config.dataset, data_dir=data_dir or run.config.data_dir, progress=progress)
+    if tuple(dataset.classes) != run.classes:
+        raise InputError(f"{run.folder} was trained on other classes than those of {dataset.name}")
+    if not 1 <= examples <= len(dataset.train_labels):
+        raise InputError(f"examples must be from 1 to {len(dataset.train_labels)}, got {examples}")
+    count = -(-examples // _BATCH)
+    chosen = np.random.default_rng(0).permutation(len(dataset.train_labels))[: examples // count * count]
+    pixels = Pixels(jnp.asarray(run.shift), jnp.asarray(run.scale))
+    return [
+        (pixels.inputs(jnp.asarray(dataset.train_images[part])), jnp.asarray(dataset.train_labels[part]))
+        for part in np.split(chosen, count)
+    ]
 
 
 def load_image(path: str | Path) -> np.ndarray:

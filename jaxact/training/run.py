@@ -126,6 +126,23 @@ class Run:
         """Writes metrics.jsonl anew."""
         write_rows(self.metrics, history)
 
+    def read_metrics(self) -> list[dict[str, float]]:
+        """The rows of metrics.jsonl; none before the first epoch is done.
+
+        Raises:
+          InputError: if it holds something else.
+        """
+        try:
+            rows = [json.loads(line) for line in self.metrics.read_text().splitlines()]
+        except FileNotFoundError:
+            return []
+        except ValueError as error:
+            raise InputError(f"{self.metrics} cannot be read ({error})") from None
+        needed = {"epoch", "loss", "accuracy", "val_loss", "val_accuracy"}
+        if not all(isinstance(row, dict) and needed <= row.keys() for row in rows):
+            raise InputError(f"{self.metrics} cannot be read: it needs {', '.join(sorted(needed))} in each line")
+        return rows
+
     def draw_curves(self, history: list[dict[str, float]]) -> None:
         """Draws curves.png, if matplotlib is there and an epoch is done."""
         if history and importlib.util.find_spec("matplotlib"):
