@@ -140,7 +140,7 @@ def diagnosis_figure(
       title: title of the figure.
     """
     figure = Figure(figsize=(14, _height(diagnosis) + 0.3 * bool(title)), layout="constrained")
-    parts = np.ravel(figure.subfigures(1, 3)).tolist()
+    parts: Any = figure.subfigures(1, 3)
     draws = (plot_gradients, plot_shares, lambda axes, found: plot_preactivations(axes, found, regions))
     for part, draw in zip(parts, draws, strict=True):
         axes = draw(part.subplots(), diagnosis)
