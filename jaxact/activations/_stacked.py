@@ -1,5 +1,6 @@
 """Parameters along a leading axis: coefficients of a polynomial, pieces of a piecewise linear function."""
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -65,12 +66,17 @@ def stacked(name: str, formula: Callable[..., Array], options: tuple[str, ...] =
       options: names of the options.
     """
 
-    def compute(x: Array, *stacks: Array, kind: Type, **chosen: Any) -> Array:
+    def rounded_once(x: Array, *stacks: Array, kind: Type, **chosen: Any) -> Array:
         wide = kind.dtype if jnp.finfo(kind.dtype).bits >= 32 else jnp.float32
         shape = np.broadcast_shapes(x.shape, *(s.shape[1:] for s in stacks))
         aligned = [s.astype(wide).reshape(len(s), *(1,) * (len(shape) + 1 - s.ndim), *s.shape[1:]) for s in stacks]
         y = formula(jnp.broadcast_to(x, shape).astype(wide), *aligned, **chosen)
         return typed(y, *kind)
+
+    def compute(x: Array, *stacks: Array, kind: Type, **chosen: Any) -> Array:
+        # A gradient through lax.scan forgets rules of custom_jvp, and its derivative would be 0; not so in here.
+        fixed = functools.partial(rounded_once, kind=kind, **chosen)
+        return jax.checkpoint(fixed, prevent_cse=False)(x, *stacks)
 
     compute.__name__ = name
     return jax.jit(compute, static_argnames=("kind", *options))

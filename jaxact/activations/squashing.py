@@ -3,7 +3,7 @@
 import math
 
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, lax
 from jax.typing import ArrayLike
 
 from jaxact.activations._compensated import Double, constant, quotient, scaled, two_sum
@@ -238,7 +238,7 @@ def step(x: Array, threshold: ArrayLike = 0.0) -> Array:
       Bengio, Léonard and Courville, "Estimating or propagating gradients through stochastic neurons for
       conditional computation", 2013, arXiv:1308.3432, on what to do about that derivative.
     """
-    return jnp.where(x > threshold, 1, jnp.where(x <= threshold, 0, x))
+    return jnp.where(x > threshold, 1, jnp.where(x <= threshold, 0, lax.stop_gradient(x)))
 
 
 @elementwise
