@@ -67,18 +67,16 @@ def cubed(x):
     return x**3 / (1 + x**2)
 
 
-def same(found, edited):
+def same(found, edited, records=1e-4):
     assert found.loss == pytest.approx(edited.loss, rel=1e-6)
     for ours, theirs in zip(jax.tree.leaves(found.gradients), jax.tree.leaves(edited.gradients), strict=True):
         np.testing.assert_allclose(np.asarray(ours), np.asarray(theirs), rtol=1e-5, atol=1e-7)
     for part in ("sites", "flows", "parameters"):
-        records = [getattr(diagnosis, part) for diagnosis in (found, edited)]
-        assert len(records[0]) == len(records[1])
-        for ours, theirs in zip(*records, strict=True):
+        for ours, theirs in zip(getattr(found, part), getattr(edited, part), strict=True):
             for name, value in vars(theirs).items():
                 mine = getattr(ours, name)
                 if isinstance(value, float):
-                    assert mine == pytest.approx(value, rel=1e-4, abs=1e-6, nan_ok=True), name
+                    assert mine == pytest.approx(value, rel=records, abs=1e-6, nan_ok=True), name
                 elif name in ("z", "a"):
                     np.testing.assert_allclose(mine.quantiles, value.quantiles, rtol=0.05, atol=1e-3)
                 elif name not in ("line", "zero_by_dtype"):
@@ -101,7 +99,8 @@ def test_another_function_is_the_edited_model(make, old, new):
     put_in = jaxact.relu if make(old) and new(1.0) == 2 else new  # the scale belongs to the layers
     before = jaxact.diagnose(make(old), (ROWS, LABELS))
     found = before.what_if(put_in)
-    same(found.after, jaxact.diagnose(make(new), (ROWS, LABELS)))
+    # dL/da is that before or after the cast that ends a region, as each program has it
+    same(found.after, jaxact.diagnose(make(new), (ROWS, LABELS)), 2**-8 if make is in_bfloat16 else 1e-4)
     assert found.before is before
     assert len(found.profile) == len(found.after.sites)
 

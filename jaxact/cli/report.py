@@ -58,7 +58,7 @@ class Report:
                 f'<p class="lead">{html.escape(_lead(run, history))}</p>',
             ]
             parts += [_section("curves", "Training", _curves(history))] if history else []
-            parts.append(_section("diagnosis", "Diagnosis", "\n".join(sections(found))))
+            parts.append(_section("diagnosis", "Diagnosis", "\n".join(sections(found, level=3))))
             parts.append(_section("flat", f"Where {_activation(run)} is flat", _flat(run)))
             parts.append(_section("options", "Options", _options(run)))
             text = document(f"Report of {title}", parts, style=STYLE + _STYLE)

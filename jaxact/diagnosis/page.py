@@ -77,12 +77,17 @@ def write(path: str | Path, text: str) -> Path:
     return path
 
 
-def sections(diagnosis: Diagnosis) -> Iterator[str]:
+def sections(diagnosis: Diagnosis, *, level: int = 2) -> Iterator[str]:
     """The parts of a page that a diagnosis fills, as HTML for a page with `STYLE`.
 
     Args:
       diagnosis: what `jaxact.diagnose` gives.
+      level: of their headings.
     """
+
+    def titled(title: str, text: str) -> str:
+        return f"<section>\n<h{level}>{html.escape(title)}</h{level}>\n{text}\n</section>"
+
     examples = f"{diagnosis.examples:,} example{'s' * (diagnosis.examples != 1)}"
     found = f"{len(diagnosis.sites)} activation site{'s' * (len(diagnosis.sites) != 1)}"
     lead = f"{found}, measured on {examples}; loss {_number(diagnosis.loss)}."
@@ -92,7 +97,7 @@ def sections(diagnosis: Diagnosis) -> Iterator[str]:
     yield from (_verdict(verdict) for verdict in diagnosis.verdicts)
     if diagnosis.sites:
         yield _pictures(diagnosis)
-        yield _titled("Sites", table(_SITES, map(_site, diagnosis.sites)) + _legend(diagnosis))
+        yield titled("Sites", table(_SITES, map(_site, diagnosis.sites)) + _legend(diagnosis))
     if diagnosis.flows:
         rows = (_flow(diagnosis, flow) for flow in diagnosis.flows)
         words = (
@@ -100,13 +105,13 @@ def sections(diagnosis: Diagnosis) -> Iterator[str]:
             " of the weights add up to it. chi_1 is what mean-field theory predicts, for this function, weight"
             " scale and spread of z, for the square of the ratio, observed, where one plain layer stands between."
         )
-        yield _titled("Gradient from site to site", table(_FLOWS, rows) + f"<p>{html.escape(words)}</p>")
+        yield titled("Factors of the gradient", table(_FLOWS, rows) + f"<p>{html.escape(words)}</p>")
     if diagnosis.not_covered:
         rows = [
             map(html.escape, (place.what, _line(place.file, place.line), place.reason))
             for place in diagnosis.not_covered
         ]
-        yield _titled("Not covered", table(("what", "line", "reason"), rows))
+        yield titled("Not covered", table(("what", "line", "reason"), rows))
     if diagnosis.parameters:
         updates = any(record.update is not None for record in diagnosis.parameters)
         rows = [
@@ -120,7 +125,7 @@ def sections(diagnosis: Diagnosis) -> Iterator[str]:
             for record in diagnosis.parameters
         ]
         columns = ("parameters", "shape", "norm", "gradient", *(["update / norm"] if updates else []))
-        yield _titled("Parameters", table(columns, rows))
+        yield titled("Parameters", table(columns, rows))
 
 
 def flat_regions(diagnosis: Diagnosis) -> list[SaturationRegions | None]:
@@ -177,13 +182,10 @@ def svg(figure: Any) -> bytes:
     return file.getvalue()
 
 
-def _titled(title: str, text: str) -> str:
-    return f"<section>\n<h2>{html.escape(title)}</h2>\n{text}\n</section>"
-
-
 def _verdict(verdict: Verdict) -> str:
     kind = "healthy" if verdict.kind == "healthy" else "mild" if verdict.severity < 0.5 else "grave"
-    head = f"<strong>{html.escape(verdict.kind)}</strong> at {html.escape(verdict.where)}"
+    head = f"<strong>{html.escape(verdict.kind)}</strong>"
+    head += "" if verdict.site is None else f" at {html.escape(verdict.where)}"
     words = "".join(f"<p>{html.escape(text)}</p>" for text in (verdict.reason, verdict.fix) if text)
     return f'<div class="verdict {kind}">{head}{words}</div>'
 

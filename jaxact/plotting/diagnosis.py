@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from jaxact.analysis.saturation import SaturationRegions
 from jaxact.diagnosis.report import Diagnosis
@@ -25,7 +26,7 @@ def plot_gradients(axes: Axes, diagnosis: Diagnosis) -> Axes:
     """Draws the norms of the gradient by z and a of each site, on a scale of logarithms.
 
     From a site on, a line leads back to the site before: first the part of the weights, to dL/da there, then that
-    of f', to dL/dz. A cross is where chi_1 puts dL/dz there, from the next site's.
+    of f', to dL/dz. A cross is where chi_1 puts dL/dz there, from the next site's; an arrow at the edge is a 0.
 
     Args:
       axes: Axes to draw on.
@@ -47,7 +48,19 @@ def plot_gradients(axes: Axes, diagnosis: Diagnosis) -> Axes:
         seen = norms > 0
         style: dict[str, Any] = {"ms": 5, "color": "k", "mfc": "k" if key == "z" else "w", "zorder": 3}
         axes.plot(norms[seen], rows[seen], marker, label=f"|dL/d{key}|", **style)
+    for i, site in enumerate(sites):
+        if site.gradient_z == 0:  # which no logarithm can show
+            edge: dict[str, Any] = {
+                "transform": axes.get_yaxis_transform(),
+                "color": _BY_SLOPE,
+                "ms": 6,
+                "zorder": 4,
+            }
+            axes.plot(0.015, i - up, "<", label=fresh(axes, "dL/dz = 0"), **edge)
     axes.set_xscale("log")
+    low, high = np.log10(axes.get_xlim())
+    axes.set_xlim(10 ** np.floor(low), 10 ** np.ceil(high))
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("norm of the gradient")
     return _rows(axes, diagnosis)
 
@@ -105,7 +118,7 @@ def plot_preactivations(
         if np.isfinite(quantiles[i]).all():
             axes.plot([lowest, highest], [i, i], color="0.25", lw=1.4, label=fresh(axes, "1 to 99 %"))
             axes.plot([low, high], [i, i], color="#0072b2", lw=7, solid_capstyle="butt", label=fresh(axes, "half"))
-            axes.plot(middle, i, "|", color="w", ms=7, mew=1.8, zorder=4)
+            axes.plot(middle, i, "|", color="k", ms=9, mew=1.4, zorder=4)
     axes.axvline(0, color="0.6", lw=0.8, zorder=0)
     axes.set_xlabel("pre-activation z")
     return _rows(axes, diagnosis)
