@@ -10,5 +10,6 @@ from jaxact.diagnosis.report import Diagnosis as Diagnosis
 from jaxact.diagnosis.sites import NotCovered as NotCovered
 from jaxact.diagnosis.statistics import SiteRecord as SiteRecord
 from jaxact.diagnosis.statistics import Spread as Spread
+from jaxact.diagnosis.thresholds import Thresholds as Thresholds
 from jaxact.diagnosis.verdict import Verdict as Verdict
 from jaxact.diagnosis.what_if import WhatIf as WhatIf

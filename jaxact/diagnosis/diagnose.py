@@ -12,14 +12,16 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jaxact.diagnosis.flow import flows
+from jaxact.diagnosis.flow import flows, true_function
 from jaxact.diagnosis.models import model_of
 from jaxact.diagnosis.parameters import parameter_records
 from jaxact.diagnosis.report import Diagnosis, Source
 from jaxact.diagnosis.sites import NotCovered, Site
 from jaxact.diagnosis.statistics import SiteRecord, records_of, spread_of
 from jaxact.diagnosis.tap import Taps
+from jaxact.diagnosis.thresholds import Thresholds
 from jaxact.diagnosis.trace import Traced, examples_of, trace
+from jaxact.diagnosis.verdicts import verdicts_of
 from jaxact.errors import InputError, shown
 
 
@@ -31,6 +33,7 @@ def diagnose(
     further: Iterable[Any] = (),
     optimizer: Any = None,
     tau: float = 0.025,
+    thresholds: Thresholds | None = None,
     call: Mapping[str, Any] | None = None,
 ) -> Diagnosis:
     r"""Find every activation of a model and measure it, in one forward and one backward pass.
@@ -49,6 +52,7 @@ def diagnose(
       optimizer: ``(transformation, state)`` of Optax, or an `nnx.Optimizer`, to compare its next update with the
         parameters.
       tau: threshold of dormant units.
+      thresholds: from where on something is a fault, by default `Thresholds()`.
       call: keyword arguments of the module's call, as ``{"train": True}``.
 
     Returns:
@@ -68,10 +72,14 @@ def diagnose(
     """
     if isinstance(tau, bool) or not isinstance(tau, int | float) or not 0 <= tau < float("inf"):
         raise InputError(f"tau must be a number from 0 up, got {shown(tau)}")
+    if not isinstance(thresholds, Thresholds | None):
+        raise InputError(f"thresholds must be a jaxact.diagnosis.Thresholds, got {shown(thresholds)}")
     batches = [jax.tree.map(jnp.asarray, part) for part in (batch, *further)]
     pure = model_of(model, call or {})
     traced = trace(pure, batches[0], loss_fn)
-    return measure(Source(traced, pure.parameters, batches, {"tau": tau}), optimizer=optimizer)
+    return measure(
+        Source(traced, pure.parameters, batches, {"tau": tau, "thresholds": thresholds}), optimizer=optimizer
+    )
 
 
 def measure(source: Source, *, optimizer: Any = None) -> Diagnosis:
@@ -84,7 +92,13 @@ def measure(source: Source, *, optimizer: Any = None) -> Diagnosis:
 
 
 def summarize(
-    traced: Traced, parts: list[tuple[int, Taps]], parameters: Any, *, optimizer: Any = None, tau: float = 0.025
+    traced: Traced,
+    parts: list[tuple[int, Taps]],
+    parameters: Any,
+    *,
+    optimizer: Any = None,
+    tau: float = 0.025,
+    thresholds: Thresholds | None = None,
 ) -> Diagnosis:
     """The diagnosis of what the steps on some batches measured.
 
@@ -94,6 +108,7 @@ def summarize(
       parameters: tree of the parameters.
       optimizer: as for `diagnose`.
       tau: threshold of dormant units.
+      thresholds: as for `diagnose`.
     """
     avals = [traced.program.avals[site.z] for site in traced.sites]
     records = [
@@ -111,14 +126,29 @@ def summarize(
     entries = [taps.entries[0] for _, taps in parts if taps.entries]
     inputs = [jax.tree.map(lambda x: np.asarray(x, np.float64), entry) for entry in entries]
     size = math.prod(traced.program.avals[traced.entries[0]].shape) if inputs else 0
+    found = tuple(record for site in records for record in site)
+    owners = [site for site, its in zip(traced.sites, records, strict=True) for _ in its]
+    between = flows(traced.sites, traced.links, records, parameters)
+    arrays = parameter_records(parameters, gradients, optimizer)
+    entry = spread_of(size, inputs) if inputs else None
+    loss = float(mean(taps.loss for _, taps in parts))
+    verdicts = verdicts_of(
+        found,
+        between,
+        arrays,
+        entry,
+        loss=loss,
+        function_of=lambda i: true_function(owners[i]),
+        thresholds=thresholds,
+    )
     return Diagnosis(
-        sites=tuple(record for site in records for record in site),
-        flows=flows(traced.sites, traced.links, records, parameters),
-        parameters=parameter_records(parameters, gradients, optimizer),
-        verdicts=(),
-        inputs=spread_of(size, inputs) if inputs else None,
+        sites=found,
+        flows=between,
+        parameters=arrays,
+        verdicts=verdicts,
+        inputs=entry,
         not_covered=(*traced.not_covered, *_not_taken(traced.sites, records)),
-        loss=float(mean(taps.loss for _, taps in parts)),
+        loss=loss,
         examples=examples,
         gradients=gradients,
     )

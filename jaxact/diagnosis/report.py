@@ -9,13 +9,12 @@ from jaxact.diagnosis.flow import Flow
 from jaxact.diagnosis.parameters import ParameterRecord
 from jaxact.diagnosis.sites import NotCovered
 from jaxact.diagnosis.statistics import SiteRecord, Spread
+from jaxact.diagnosis.text import as_rich, as_text
 from jaxact.diagnosis.verdict import Verdict
 
 if TYPE_CHECKING:
     from jaxact.diagnosis.trace import Traced
     from jaxact.diagnosis.what_if import WhatIf
-
-_COLUMNS = ("layer", "function", "line", "z", "gate", "saturated", "zero", "dead", "dormant", "|dL/dz|", "|dL/da|")
 
 
 class Source(NamedTuple):
@@ -29,7 +28,10 @@ class Source(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Diagnosis:
-    """What `diagnose` found. `str` gives one line a site; `rich.print` a table.
+    """What `diagnose` found. `str` and `rich.print` tell the verdicts, then one line a site, within 80 columns.
+
+    The columns are layer, function, line, mean and deviation of z, share of inputs that are saturated and with a
+    slope of 0, dead units, and the gradient by z; all else is in `to_dict`.
 
     Attributes:
       sites: one record for each activation, in the order of evaluation; for one in a scan over layers, one for
@@ -90,37 +92,7 @@ class Diagnosis:
         }
 
     def __str__(self) -> str:
-        rows = [_COLUMNS, *map(_cells, self.sites)]
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = ["  ".join(f"{c:<{w}}" for c, w in zip(row, widths, strict=True)).rstrip() for row in rows]
-        return "\n".join(lines + [_sentence(place) for place in self.not_covered])
+        return as_text(self.verdicts, self.sites, self.not_covered)
 
     def __rich__(self) -> Any:
-        from rich.console import Group
-        from rich.table import Table
-
-        table = Table(*_COLUMNS)
-        for site in self.sites:
-            table.add_row(*_cells(site))
-        return Group(table, *map(_sentence, self.not_covered))
-
-
-def _cells(site: SiteRecord) -> tuple[str, ...]:
-    return (
-        site.where,
-        site.name or "?",
-        f"{Path(site.file).name}:{site.line}" if site.file else "-",
-        f"{site.z.mean:.3g} ± {site.z.std:.3g}",
-        f"{site.gate:.3g}",
-        f"{site.saturated:.1%}",
-        f"{site.zero:.1%}",
-        f"{len(site.dead)}/{site.units}",
-        f"{len(site.dormant)}/{site.units}",
-        f"{site.gradient_z:.3g}",
-        f"{site.gradient_a:.3g}",
-    )
-
-
-def _sentence(place: NotCovered) -> str:
-    where = f" at {Path(place.file).name}:{place.line}" if place.file else ""
-    return f"not covered: {place.what}{where}, {place.reason}"
+        return as_rich(self.verdicts, self.sites, self.not_covered)

@@ -19,7 +19,9 @@ class Verdict:
       kind: which of `KINDS`.
       site: index of the record of the site it is about, None if it is about the whole network.
       where: that site's layer as it is shown, or "network".
-      severity: from 0 to 1.
+      severity: from 0 to 1, the share that is missing or too much: 1 - the smaller by the larger of what is and
+        what is due. Of units (dead, dormant), inputs with a slope (saturated, dtype), arrays with a gradient
+        (frozen), the gradient's factor (vanishing, exploding, gain) or the size of the inputs.
       numbers: the numbers it comes from, and the thresholds they were compared with.
       reason: one sentence that says what is wrong, with its numbers.
       fix: one sentence that says what to change, with the call of jaxact to do it where there is one.
@@ -34,4 +36,5 @@ class Verdict:
     fix: str
 
     def __str__(self) -> str:
-        return f"{self.kind} at {self.where}: {self.reason} {self.fix}".rstrip()
+        where = "" if self.site is None else f" at {self.where}"
+        return f"{self.kind}{where}: {self.reason} {self.fix}".rstrip()
