@@ -12,7 +12,7 @@ from jaxact.diagnosis.jaxprs import Node, Program, bind
 from jaxact.diagnosis.regions import Variable
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)  # jax.jit asks for it, and a program's is long
 class Recovered:
     """The elementwise function from one variable to another, with the rules of differentiation of its equations.
 

@@ -58,6 +58,7 @@ class Diagnosing:
         self._run, self._dataset, self._batch_size = run, dataset, batch_size
         if period is None or not is_first():
             return
+
         def logits(params: Any, batch: tuple[Array, Array]) -> Array:
             return nnx.merge(graphdef, params)(pixels.inputs(batch[0])).astype(np.float32)
 
