@@ -275,6 +275,7 @@ def test_zero_by_dtype_is_told_from_zero_by_structure():
 
     (site,) = jaxact.diagnose((network, PURE), (ROWS, LABELS)).sites
     assert site.zero == site.zero_by_dtype > 0.3
+    assert (site.dtype, lost.dtype) == ("bfloat16", "float32")
 
 
 @pytest.mark.parametrize(

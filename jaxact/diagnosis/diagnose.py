@@ -110,10 +110,10 @@ def summarize(
       tau: threshold of dormant units.
       thresholds: as for `diagnose`.
     """
-    avals = [traced.program.avals[site.z] for site in traced.sites]
+    shapes = [traced.program.avals[site.z].shape for site in traced.sites]
     records = [
-        records_of(site, aval.shape, aval.dtype.name, [(n, taps.measured[i]) for n, taps in parts], tau)
-        for i, (site, aval) in enumerate(zip(traced.sites, avals, strict=True))
+        records_of(site, shape, site.function.narrowest.name, [(n, taps.measured[i]) for n, taps in parts], tau)
+        for i, (site, shape) in enumerate(zip(traced.sites, shapes, strict=True))
     ]
     examples = sum(n for n, _ in parts)
     shares = [n / examples for n, _ in parts]

@@ -102,7 +102,7 @@ class Monitor:
         Raises:
           InputError: if an argument cannot be used.
         """
-        _check("period", period if period != "auto" else 1, Integral, 1, math.inf, ' or "auto"')
+        _check("period", period if period != "auto" else 1, Integral, 1, math.inf, ', or "auto"')
         _check("budget", budget, Real, 1e-6, 1)
         _check("tau", tau, Real, 0, math.inf)
         for name, value in {"examples": examples, "networks": networks}.items():

@@ -2,6 +2,7 @@
 
 import functools
 import math
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -29,6 +30,7 @@ _SPACE |= {
     "max": max,
     "pi": math.pi,
 }
+_ON_GRID: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()  # each compiles, and is asked for again
 _NAMES = {alias: row.name for row in ACTIVATIONS.values() for alias in (row.name, *row.aliases)}
 
 
@@ -59,8 +61,11 @@ def by_values(fn: Callable) -> str | None:
 
 def _on_grid(fn: Callable) -> tuple[np.ndarray, float]:
     """Values on the grid, and how far from the true ones their dtype may put them."""
-    values = jax.jit(fn)(GRID)
-    return np.asarray(values).astype(np.float64), max(TOLERANCE, float(jnp.finfo(values.dtype).eps))
+    if fn not in _ON_GRID:
+        values = jax.jit(fn)(GRID)
+        tolerance = max(TOLERANCE, float(jnp.finfo(values.dtype).eps))
+        _ON_GRID[fn] = np.asarray(values).astype(np.float64), tolerance
+    return _ON_GRID[fn]
 
 
 def _error(values: np.ndarray, expected: np.ndarray) -> float:

@@ -1,6 +1,7 @@
 """The function of a region, for arrays of any shape, out of equations that were traced for one shape."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -8,11 +9,11 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxact.diagnosis.jaxprs import Node, Program, bind
+from jaxact.diagnosis.jaxprs import Node, Program, bind, is_float
 from jaxact.diagnosis.regions import Variable
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)  # jax.jit asks for it, and a program's is long
 class Recovered:
     """The elementwise function from one variable to another, with the rules of differentiation of its equations.
 
@@ -29,6 +30,13 @@ class Recovered:
     end: int
     nodes: tuple[Node, ...]
     scalars: Mapping[int, Array]
+
+    @functools.cached_property
+    def narrowest(self) -> Any:
+        """The narrowest floating dtype that values go through."""
+        variables = (self.root, *(v for node in self.nodes for v in node.outputs))
+        floats = [self.program.avals[v].dtype for v in variables if is_float(self.program.avals[v])]
+        return min(floats, key=lambda dtype: dtype.itemsize)
 
     def at(self, x: Any, scalars: Mapping[int, Any]) -> Array:
         """Values at an array of the shape that was traced, with scalars of another time."""
@@ -62,6 +70,11 @@ class Replaced(Recovered):
 
     fn: Callable[[Any], Any]
     dtype: Any
+
+    @property
+    def narrowest(self) -> Any:
+        """The dtype that values are rounded to."""
+        return self.dtype
 
     def at(self, x: Any, scalars: Mapping[int, Any]) -> Array:
         """Values at an array."""

@@ -43,7 +43,7 @@ class SiteRecord:
       file: source file of the call, or None.
       line: its line, or None.
       shape: of the pre-activation.
-      dtype: of the pre-activation.
+      dtype: the narrowest one that the function computes in.
       calls: how often it was run: for each batch once, in a scan over time once a step, in a branch when taken.
       z: spread of the pre-activations.
       a: spread of the activations.
@@ -114,7 +114,7 @@ def records_of(
     Args:
       site: from `find_sites`.
       shape: of the pre-activation.
-      dtype: of the pre-activation.
+      dtype: the narrowest one that the function computes in.
       batches: number of examples, and what was measured on them, of each batch.
       tau: threshold of dormancy.
 

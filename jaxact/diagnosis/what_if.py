@@ -10,7 +10,6 @@ from jax import Array
 
 from jaxact.catalog import find, get, serialize
 from jaxact.diagnosis.diagnose import measure
-from jaxact.diagnosis.jaxprs import is_float
 from jaxact.diagnosis.naming import name_of
 from jaxact.diagnosis.recover import Replaced
 from jaxact.diagnosis.report import Diagnosis
@@ -179,9 +178,7 @@ def _chosen(sites: Sequence[Site], layers: Sequence[str] | None) -> set[int]:
 
 def _replaced(site: Site, fn: Callable) -> Site:
     old = site.function
-    variables = [old.root, *(v for node in old.nodes for v in node.outputs)]
-    floats = [old.program.avals[v].dtype for v in variables if is_float(old.program.avals[v])]
-    function = Replaced(old.program, old.root, old.end, (), {}, fn, min(floats, key=lambda dtype: dtype.itemsize))
+    function = Replaced(old.program, old.root, old.end, (), {}, fn, old.narrowest)
     aval = old.program.avals[old.root]
     try:
         shape = jax.eval_shape(fn, jax.ShapeDtypeStruct(aval.shape, aval.dtype)).shape
