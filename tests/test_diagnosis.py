@@ -219,8 +219,10 @@ def laws_of_records(model, batch, diagnosis):
         assert list(site.z.quantiles) == sorted(site.z.quantiles)
         assert (1 - site.firing_bound) ** site.examples == pytest.approx(0.05)
         assert site.gradient_z > 0 < site.gradient_a
-    shown = str(diagnosis)
-    assert shown.count("\n") == len(diagnosis.sites) + len(diagnosis.not_covered)
+    lines = str(diagnosis).splitlines()
+    assert lines[0].startswith(diagnosis.verdicts[0].kind)
+    assert sum("|dL/dz|" in line for line in lines) == 1
+    assert max(map(len, lines)) <= 80
     back = json.loads(json.dumps(diagnosis.to_dict()))
     assert [site["name"] for site in back["sites"]] == [site.name for site in diagnosis.sites]
 

@@ -31,7 +31,7 @@ class Recovered:
     nodes: tuple[Node, ...]
     scalars: Mapping[int, Array]
 
-    @functools.cached_property
+    @property
     def narrowest(self) -> Any:
         """The narrowest floating dtype that values go through."""
         variables = (self.root, *(v for node in self.nodes for v in node.outputs))
