@@ -24,6 +24,7 @@ HEAVY = {
 MAY_IMPORT = {
     "errors": set(),
     "atomic": set(),
+    "document": set(),
     "activations": {"activations", "errors"},
     "catalog": {"catalog", "activations", "errors"},
     "analysis": {"analysis", "activations", "errors"},
@@ -32,13 +33,13 @@ MAY_IMPORT = {
     "testing": {"testing", "analysis", "catalog", "activations", "errors"},
     "diagnosis": {  # knows functions by the catalogue, and says what another one would do
         *("diagnosis", "analysis", "mean_field", "catalog", "activations", "initializers", "plotting", "errors"),
-        "atomic",
+        *("atomic", "document"),
     },
     "initializers": {"analysis", "activations", "errors"},
     "training": {  # a run keeps its curves, a sweep initialises by gains, a monitor diagnoses
         *("training", "catalog", "activations", "errors", "atomic", "plotting", "initializers", "diagnosis"),
     },
-    "plotting": {"plotting", "analysis", "mean_field", "errors", "atomic"},
+    "plotting": {"plotting", "analysis", "mean_field", "diagnosis", "errors", "atomic"},  # it draws their results
 }
 
 
