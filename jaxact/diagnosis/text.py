@@ -29,7 +29,8 @@ def as_text(verdicts: Sequence[Verdict], sites: Sequence[SiteRecord], places: Se
     """The whole, as plain text."""
     told = [textwrap.fill(str(verdict), WIDTH, subsequent_indent="  ") for verdict in verdicts]
     lines = [(" " * _GAP).join(row).rstrip() for row in rows(sites)]
-    return "\n".join([*told, *lines, *map(sentence, places)])
+    left = [textwrap.fill(sentence(place), WIDTH, subsequent_indent="  ") for place in places]
+    return "\n".join([*told, *lines, *left])
 
 
 def as_rich(verdicts: Sequence[Verdict], sites: Sequence[SiteRecord], places: Sequence[NotCovered]) -> Any:
