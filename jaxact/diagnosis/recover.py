@@ -1,7 +1,6 @@
 """The function of a region, for arrays of any shape, out of equations that were traced for one shape."""
 
 import dataclasses
-import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 

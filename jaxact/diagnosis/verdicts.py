@@ -86,7 +86,7 @@ def _healthy(evidence: Evidence) -> Verdict:
     sites = evidence.sites
     if not sites:
         return evidence.verdict("healthy", None, {"sites": 0.0}, "no activation was found.", "", left=1.0)
-    low, high = (10 ** sum(f.factor for f in path_of_extreme(evidence.flows, sign)) for sign in (-1, 1))
+    low, high = (10.0 ** sum(f.factor for f in path_of_extreme(evidence.flows, sign)) for sign in (-1, 1))
     dead, units = sum(len(site.dead) for site in sites), sum(site.units for site in sites)
     numbers = {"sites": float(len(sites)), "dead": float(dead), "units": float(units), "low": low, "high": high}
     reason = (
