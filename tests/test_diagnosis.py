@@ -218,7 +218,9 @@ def laws_of_records(model, batch, diagnosis):
         assert (1 - site.firing_bound) ** site.examples == pytest.approx(0.05)
         assert site.gradient_z > 0 < site.gradient_a
     shown = str(diagnosis)
-    assert shown.count("\n") == len(diagnosis.sites) + len(diagnosis.not_covered)
+    assert shown.startswith(diagnosis.verdicts[0].kind)
+    lines = shown.splitlines()[-len(diagnosis.sites) - len(diagnosis.not_covered) - 1 :]
+    assert lines[0].split() == ["layer", "function", "line", "z", "sat.", "zero", "dead", "|dL/dz|"]
     back = json.loads(json.dumps(diagnosis.to_dict()))
     assert [site["name"] for site in back["sites"]] == [site.name for site in diagnosis.sites]
 
