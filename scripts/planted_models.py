@@ -162,7 +162,8 @@ class NnxRecurrent(nnx.Module):
 
     def __call__(self, x: Array) -> Array:
         """The outputs."""
-        return self.last(self.cells(x)[:, -1])
+        hidden: Any = self.cells(x)
+        return self.last(hidden[:, -1])
 
 
 class LinenRecurrent(nn.Module):
@@ -171,7 +172,8 @@ class LinenRecurrent(nn.Module):
     @nn.compact
     def __call__(self, x: Array) -> Array:
         """The outputs."""
-        return nn.Dense(10)(nn.RNN(nn.LSTMCell(24))(x)[:, -1])
+        hidden: Any = nn.RNN(nn.LSTMCell(24))(x)
+        return nn.Dense(10)(hidden[:, -1])
 
 
 class NnxAutoencoder(nnx.Module):
