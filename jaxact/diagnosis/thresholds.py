@@ -16,8 +16,8 @@ class Thresholds:
         rule for dying ReLUs fires above 50 % of a layer.
       firing: firing rate of the units that chance makes look dead: of n examples it shows (1 - firing) ** n of
         them never active, 53 % at 64 and 0.6 % at 512. In the study of plasticity units below 1 % are dormant, so
-        that those above do their work; after an epoch of digits LeNet-5 with relu has 43 % of the units of its last
-        layer silent on 64 of them.
+        that those above do their work; after an epoch of digits LeNet-5 with relu has 43 % of its last units
+        silent on 64 of them.
       dormant: share of the units of a site that are dormant (ReDo, at ``tau``) and not dead, beyond the same
         chance if the function has a slope of 0 anywhere. As ``dead``.
       saturated: share of the inputs of a site with less than 1 % of the steepest slope, among those that N(0, 1)
