@@ -162,7 +162,7 @@ class NnxRecurrent(nnx.Module):
 
     def __call__(self, x: Array) -> Array:
         """The outputs."""
-        hidden: Array = self.cells(x)  # pyright: ignore[reportAssignmentType]
+        hidden: Any = self.cells(x)
         return self.last(hidden[:, -1])
 
 
@@ -172,7 +172,7 @@ class LinenRecurrent(nn.Module):
     @nn.compact
     def __call__(self, x: Array) -> Array:
         """The outputs."""
-        hidden: Array = nn.RNN(nn.LSTMCell(24))(x)  # pyright: ignore[reportAssignmentType]
+        hidden: Any = nn.RNN(nn.LSTMCell(24))(x)
         return nn.Dense(10)(hidden[:, -1])
 
 

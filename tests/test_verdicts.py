@@ -36,6 +36,16 @@ planted = _script("planted_faults")
 ROWS = list(planted.rows())
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _keep_small_programs():
+    """The networks share most of their small programs; compiled once, they halve the time of this module."""
+    name = "jax_persistent_cache_min_compile_time_secs"
+    before = getattr(jax.config, name)
+    jax.config.update(name, 0.0)
+    yield
+    jax.config.update(name, before)
+
+
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.kind}-{row.framework}-{row.what}")
 def test_planted_faults(row):
     diagnosis = row.diagnose()
@@ -63,18 +73,31 @@ def test_every_kind_is_planted_in_both_frameworks():
     assert {(row.kind, row.framework) for row in ROWS} == {(kind, f) for kind in KINDS for f in ("nnx", "linen")}
 
 
-@pytest.mark.parametrize("activation", ["relu", "tanh"])
-def test_lenet_is_healthy_on_digits_before_and_after_training(activation):
+def lenet_is_healthy(activation, name, *, train):
     from jaxact.training import TrainConfig, fit, load_dataset
 
-    data = load_dataset("digits")
-    images = data.train_images[:64].astype("float32")
-    images = (images - data.train_images.mean((0, 1, 2))) / data.train_images.std((0, 1, 2))
+    data = load_dataset(name)
+    images = data.train_images[:2000].astype("float32")
+    images = (images[:64] - images.mean((0, 1, 2))) / images.std((0, 1, 2))
     batch = jnp.asarray(images, jnp.float32), jnp.asarray(data.train_labels[:64])
-    config = TrainConfig(activation=activation, epochs=1, pixels="standardized")
-    for model in (jaxact.LeNet5(activation, rngs=nnx.Rngs(0)), fit(config, progress=False).model):
+    models = [jaxact.LeNet5(activation, rngs=nnx.Rngs(0))]
+    if train:
+        config = TrainConfig(activation=activation, dataset=name, epochs=1, pixels="standardized")
+        models.append(fit(config, progress=False).model)
+    for model in models:
         diagnosis = jaxact.diagnose(model, batch)
         assert [verdict.kind for verdict in diagnosis.verdicts] == ["healthy"], str(diagnosis)
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_lenet_is_healthy_before_and_after_an_epoch_on_digits(activation):
+    lenet_is_healthy(activation, "digits", train=True)
+
+
+@pytest.mark.cifar10
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_lenet_is_healthy_on_cifar10(activation):
+    lenet_is_healthy(activation, "cifar10", train=False)
 
 
 def record(**changes):
@@ -160,7 +183,7 @@ def test_a_fall_that_no_initialisation_mends_is_no_matter_of_it():
 
 
 def test_few_examples_cry_no_wolf():
-    few = {"examples": 8, "firing_bound": 0.31}
+    few = {"examples": 8, "firing_bound": 0.31, "zero": 0.6}
     assert kinds_of([record(dead=range(60), **few)]) == ["healthy"]
     assert kinds_of([record(dead=range(100), **few)]) == ["dead"]
     assert kinds_of([record(dead=range(60), **few)], thresholds=Thresholds(firing=0.3)) == ["dead"]
@@ -217,8 +240,8 @@ def test_defaults_are_what_their_sources_say():
         jnp.sqrt(jnp.sum(w**2, (1, 2)) / 10)[:, None] * jnp.linalg.norm(g, axis=1)
     )
     assert 1 / float(passed.min()) == pytest.approx(2.2, abs=0.05)
-    # firing: what 64 examples make look dead
-    assert (1 - limits.firing) ** 64 == pytest.approx(0.038, abs=5e-4)
+    # firing: what 64 and 512 examples make look dead
+    assert [round((1 - limits.firing) ** n, 3) for n in (64, 512)] == [0.526, 0.006]
 
 
 def test_flat_share():
@@ -252,7 +275,7 @@ def test_bad_thresholds_of_diagnose(bad):
 
 
 def test_the_fix_of_gain_mends_it():
-    net, x = planted.NETS["gain", "gelu, 14 layers, lecun_normal"]
+    net, x = planted.NETS["gain", "gelu, 12 layers, lecun_normal"]
     labels = planted.LABELS
     (verdict,) = jaxact.diagnose(planted.models.Nnx(net), (x, labels)).verdicts
     assert "kernel_init=jaxact.initializers.for_activation(jaxact.gelu)" in verdict.fix

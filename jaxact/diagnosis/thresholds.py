@@ -14,10 +14,12 @@ class Thresholds:
     Attributes:
       dead: share of the units of a site that are dead, beyond what chance makes so. Amazon SageMaker Debugger's
         rule for dying ReLUs fires above 50 % of a layer.
-      firing: firing rate of the units that chance makes look dead: of so many examples n it shows
-        (1 - firing) ** n of them never active, 3.8 % of 64. The 5 % of a test's level.
+      firing: firing rate of the units that chance makes look dead: of n examples it shows (1 - firing) ** n of
+        them never active, 53 % at 64 and 0.6 % at 512. In the study of plasticity units below 1 % are dormant, so
+        that those above do their work; after an epoch of digits LeNet-5 with relu has 43 % of its last units
+        silent on 64 of them.
       dormant: share of the units of a site that are dormant (ReDo, at ``tau``) and not dead, beyond the same
-        chance. As ``dead``.
+        chance if the function has a slope of 0 anywhere. As ``dead``.
       saturated: share of the inputs of a site with less than 1 % of the steepest slope, among those that N(0, 1)
         would have above it. SageMaker's rule for saturated ones fires above 50 % of a layer. Functions that are
         flat over half of N(0, 1) by design, as relu, are judged by their dead units alone.
@@ -38,11 +40,12 @@ class Thresholds:
 
     References:
       Zhang, Zhai, Ma and Shen, "AUTOTRAINER: an automatic DNN training problem detection and repair system", 2021,
-      ICSE; Amazon SageMaker Developer Guide, "List of Debugger built-in rules".
+      ICSE; Dohare et al., "Loss of plasticity in deep continual learning", 2024, Nature 632; Amazon
+      SageMaker Developer Guide, "List of Debugger built-in rules".
     """
 
     dead: float = 0.5
-    firing: float = 0.05
+    firing: float = 0.01
     dormant: float = 0.5
     saturated: float = 0.5
     lost: float = 0.01

@@ -129,7 +129,8 @@ def _share(site: SiteRecord, units: Any) -> float:
 
 
 def _limit(evidence: Evidence, i: int, share: float) -> float:
-    chance = by_chance(evidence.sites[i], evidence.thresholds.firing)
+    site = evidence.sites[i]
+    chance = by_chance(site, evidence.thresholds.firing) if site.zero else 0.0
     return chance + share * (1 - chance)
 
 
