@@ -4,7 +4,6 @@ import dataclasses
 import importlib
 import sys
 import zipfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -86,7 +85,7 @@ class Diagnose:
             raise InputError("--model and --batch go together: --model package.module:factory --batch file.npz")
         if self.examples < 1:
             raise InputError(f"--examples must be at least 1, got {self.examples}")
-        check_files(out=self.figure, picture="--figure", html=self.html)
+        check_files(figure=self.figure, html=self.html)
 
 
 def diagnose_run(folder: str, examples: int, data_dir: str | None, *, progress: bool) -> tuple[str, Diagnosis]:
@@ -133,9 +132,10 @@ def _model(spec: str) -> Any:
 def _batch(path: str) -> Any:
     """The batch in a file: inputs and labels, or inputs alone."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            if not isinstance(file, Mapping):
-                raise ValueError("it holds one array without a name")
+        file = np.load(path, allow_pickle=False)
+        if isinstance(file, np.ndarray):
+            raise ValueError("it holds one array without a name")
+        with file:
             arrays = dict(file)
     except FileNotFoundError:
         raise InputError(f"--batch: there is no file {path}") from None

@@ -57,27 +57,26 @@ def print_json(value: Any) -> None:
     print(json.dumps(plain(value)), flush=True)
 
 
-def check_files(*, out: str | None = None, picture: str = "--out", **others: str | None) -> None:
+def check_files(*, pictures: Sequence[str] = ("out", "figure"), **files: str | None) -> None:
     """Refuses files that could not be written, before anything is computed.
 
     Args:
-      out: a picture, whose suffix names its format.
-      picture: the option that names it.
-      others: other files, by their options.
+      pictures: options whose file is a picture; its suffix names the format.
+      files: files by their options, without the dashes; None where there is none.
 
     Raises:
       InputError: if one of them can be no file there.
     """
-    for option, name in ((picture, out), *((f"--{option}", name) for option, name in others.items())):
+    for option, name in files.items():
         if name is None:
             continue
         path = Path(name)
         if name == "" or path.is_dir():
-            raise InputError(f"{option} must name a file, got {name!r}" + (", a folder" if name else ""))
-        if option == picture:
+            raise InputError(f"--{option} must name a file, got {name!r}" + (", a folder" if name else ""))
+        if option in pictures:
             from jaxact import plotting
 
             plotting.format_of(name)
         folder = next(parent for parent in path.absolute().parents if parent.exists())
         if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-            raise InputError(f"{option} {name} cannot be written: {folder} is no folder that takes files")
+            raise InputError(f"--{option} {name} cannot be written: {folder} is no folder that takes files")

@@ -47,9 +47,9 @@ class Report:
         """Gathers and writes."""
         if self.examples < 1:
             raise InputError(f"--examples must be at least 1, got {self.examples}")
+        path = Path(self.folder) / "report.html" if self.out is None else Path(self.out)
+        check_files(out=self.out, pictures=())
         run = load_run(self.folder)
-        path = Path(run.folder / "report.html" if self.out is None else self.out)
-        check_files(page=str(path))
         title, found = diagnose_run(self.folder, self.examples, self.data_dir, progress=True)
         with waiting(f"writing the report of {title}"):
             history = run.read_metrics()
