@@ -16,7 +16,7 @@ from toy import bits, timeless, toy
 import jaxact
 from jaxact import InputError, Monitor, plotting
 from jaxact.diagnosis import Verdict, monitor, observer
-from jaxact.diagnosis.history import NUMBERS
+from jaxact.diagnosis.history import NUMBERS, History
 from jaxact.diagnosis.models import cross_entropy
 from jaxact.diagnosis.pace import Pace
 from jaxact.training import Interrupted, TrainConfig, fit, loop
@@ -411,11 +411,15 @@ def test_figure():
         steps = np.cumsum(np.arange(1, times + 1))
         shares = np.linspace(0, 1, 3 * times).reshape(3, times)
         gradient = np.where(shares > 0, shares, np.nan)
-        figure = plotting.monitor_figure(
-            steps, ["a relu", "b $x", "c ?"], saturated=shares, dead=shares[::-1], gradient=gradient, title="_$"
-        )
+        unknown = dict.fromkeys(History._fields, np.full((3, times), np.nan))
+        seen = {"steps": steps, "sites": ("a relu", "b $x", "c ?"), "units": np.full(3, 4)}
+        numbers = {"saturated": shares, "dead": shares[::-1], "gradient_z": gradient}
+        history = History(**unknown | seen | numbers)
+        figure = plotting.monitor_figure(history, title="_$")
+        for narrow in plotting.monitor_figures(history).values():
+            narrow.draw_without_rendering()
         panes = [axes for axes in figure.axes if axes.get_title()]
-        assert [pane.get_title().split()[0] for pane in panes] == ["inputs", "units", "log$_{10}$"]
+        assert [pane.get_title().split()[0] for pane in panes] == ["inputs", "units", "log10"]
         assert [label.get_text() for label in panes[0].get_yticklabels()] == ["a relu", "b $x", "c ?"]
         assert panes[0].yaxis_inverted()
         drawn = [pane.collections[0].get_array() for pane in panes]

@@ -15,6 +15,7 @@ import jaxact
 from jaxact import plotting
 from jaxact.cli.diagnosis import EXAMPLES, diagnose_run
 from jaxact.cli.output import check_files, waiting
+from jaxact.diagnosis.history import Row, history_of, read_rows
 from jaxact.diagnosis.page import STYLE, sections, svg, write
 from jaxact.document import document, picture, table
 from jaxact.errors import InputError
@@ -58,6 +59,8 @@ class Report:
                 f'<p class="lead">{html.escape(_lead(run, history))}</p>',
             ]
             parts += [_section("curves", "Training", _curves(history))] if history else []
+            seen = read_rows(run.folder / "diagnosis.jsonl")
+            parts += [_section("monitor", "Diagnosis during training", _monitor(seen))] if seen else []
             parts.append(_section("diagnosis", "Diagnosis", "\n".join(sections(found, level=3))))
             parts.append(_section("flat", f"Where {_activation(run)} is flat", _flat(run)))
             parts.append(_section("options", "Options", _options(run)))
@@ -104,6 +107,21 @@ def _curves(history: list[dict[str, float]]) -> str:
     rows = [(f"{row['epoch']:g}", *(f"{row[key]:.4f}" for key in columns[1:])) for row in shown_rows]
     heads = ("epoch", "loss", "accuracy", "validation loss", "validation accuracy")
     return _figures(plotting.history_figures(history)) + table(heads, rows)
+
+
+def _monitor(rows: list[Row]) -> str:
+    """Sites against time, and what verdicts there were."""
+    firsts: dict[tuple[str, str], tuple[int, str]] = {}
+    for row in rows:
+        for verdict in row["verdicts"]:
+            key = verdict["kind"], verdict["where"]
+            firsts.setdefault(key, (row["step"], verdict["reason"]))
+    cells = [
+        [html.escape(text) for text in (f"{step}", kind, where, reason)]
+        for (kind, where), (step, reason) in firsts.items()
+    ]
+    heads = ("first at step", "verdict", "where", "reason")
+    return _figures(plotting.monitor_figures(history_of(rows, None))) + table(heads, cells, label="verdicts")
 
 
 def _flat(run: Run) -> str:

@@ -19,6 +19,7 @@ from jaxact.plotting.files import save as save
 from jaxact.plotting.gate_map import plot_saturation_map as plot_saturation_map
 from jaxact.plotting.gate_map import saturation_map_figure as saturation_map_figure
 from jaxact.plotting.monitor import monitor_figure as monitor_figure
+from jaxact.plotting.monitor import monitor_figures as monitor_figures
 from jaxact.plotting.monitor import plot_sites as plot_sites
 from jaxact.plotting.page import Curves as Curves
 from jaxact.plotting.page import page_figure as page_figure

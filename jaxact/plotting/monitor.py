@@ -9,6 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
+from jaxact.diagnosis.history import History
+
 
 def plot_sites(axes: Axes, steps: ArrayLike, sites: Sequence[str], values: ArrayLike, **options: Any) -> Axes:
     """Draws a number of each site over time, as colours; the first site is on top, what is not known is white.
@@ -37,33 +39,39 @@ def plot_sites(axes: Axes, steps: ArrayLike, sites: Sequence[str], values: Array
     return axes
 
 
-def monitor_figure(
-    steps: ArrayLike,
-    sites: Sequence[str],
-    *,
-    saturated: ArrayLike,
-    dead: ArrayLike,
-    gradient: ArrayLike,
-    title: str = "",
-) -> Figure:
-    """Sites against time: share of saturated inputs, share of dead units, and norm of the gradient.
+def monitor_figure(history: History, *, title: str = "") -> Figure:
+    """Sites of one network against time: shares of saturated inputs and of dead units, and norm of the gradient.
 
     Args:
-      steps: at which was observed, [times].
-      sites: names of the sites, in the order of evaluation.
-      saturated: shares, [sites, times].
-      dead: shares, [sites, times].
-      gradient: norms, [sites, times].
+      history: of a `jaxact.Monitor`.
       title: title of the figure.
     """
-    figure = Figure(figsize=(12, 1.6 + 0.32 * max(len(sites), 4)), layout="constrained")
+    figure = Figure(figsize=(12, 1.6 + 0.32 * max(len(history.sites), 4)), layout="constrained")
     panes = figure.subplots(1, 3, sharey=True)
-    share = {"cmap": "magma_r", "vmin": 0, "vmax": 100}
-    plot_sites(panes[0], steps, sites, 100 * np.asarray(saturated), **share).set_title("inputs saturated (%)")
-    plot_sites(panes[1], steps, sites, 100 * np.asarray(dead), **share).set_title("units dead (%)")
-    norms = np.asarray(gradient, float)
-    logs = np.log10(norms, out=np.full(norms.shape, np.nan), where=norms > 0)
-    plot_sites(panes[2], steps, sites, logs, cmap="viridis").set_title("log$_{10}$ |dL/dz|")
-    panes[0].set_ylim(len(sites) - 0.5, -0.5)  # shared: each pane would turn it over
+    for pane, (name, values, options) in zip(panes, _shown(history), strict=True):
+        plot_sites(pane, history.steps, list(map(str, history.sites)), values, **options).set_title(name)
+    panes[0].set_ylim(len(history.sites) - 0.5, -0.5)  # shared: each pane would turn it over
     figure.suptitle(title, parse_math=False)
     return figure
+
+
+def monitor_figures(history: History) -> dict[str, Figure]:
+    """The parts of `monitor_figure`, each a figure as narrow as a phone, by what they show."""
+    figures = {}
+    for name, values, options in _shown(history):
+        figure = Figure(figsize=(5.2, 1.4 + 0.32 * max(len(history.sites), 4)), layout="constrained")
+        plot_sites(figure.subplots(), history.steps, list(map(str, history.sites)), values, **options)
+        figures[name] = figure
+    return figures
+
+
+def _shown(history: History) -> tuple[tuple[str, np.ndarray, dict[str, Any]], ...]:
+    """Title, values [sites, times] and options of colour of each pane."""
+    share = {"cmap": "magma_r", "vmin": 0, "vmax": 100}
+    norms = history.gradient_z
+    logs = np.log10(norms, out=np.full(norms.shape, np.nan), where=norms > 0)
+    return (
+        ("inputs saturated (%)", 100 * history.saturated, share),
+        ("units dead (%)", 100 * history.dead, share),
+        ("log10 |dL/dz|", logs, {"cmap": "viridis"}),
+    )

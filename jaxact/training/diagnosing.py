@@ -98,15 +98,7 @@ class Diagnosing:
         if importlib.util.find_spec("matplotlib"):
             from jaxact import plotting
 
-            seen = self.monitor.history
-            figure = plotting.monitor_figure(
-                seen.steps,
-                [str(site) for site in seen.sites],
-                saturated=seen.saturated,
-                dead=seen.dead,
-                gradient=seen.gradient_z,
-                title=self._run.folder.name,
-            )
+            figure = plotting.monitor_figure(self.monitor.history, title=self._run.folder.name)
             plotting.save(figure, self._run.folder / "diagnosis.png")
 
     def _images(self, order: np.ndarray, start: int) -> tuple[np.ndarray, np.ndarray]:
