@@ -24,6 +24,7 @@ from jaxact.training.run import Run, load_run
 _STYLE = """
 .pair { display: grid; gap: 0 2rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); }
 #options td, #options th { white-space: normal; overflow-wrap: anywhere; font-weight: normal; }
+#monitor td:last-child { white-space: normal; min-width: 18rem; }
 nav a { margin-right: 1rem; white-space: nowrap; }
 """
 
