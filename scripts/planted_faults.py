@@ -15,7 +15,7 @@ from flax import linen as nn
 from flax import nnx
 from jax import Array
 from jax.nn import initializers as init
-from planted_models import LECUN, Net, once, reconstruction, scaled, sleepy
+from planted_models import LECUN, Net, reconstruction, scaled, sleepy
 
 import jaxact
 
@@ -40,7 +40,7 @@ NETS: dict[tuple[str, str], tuple[Net, Array]] = {
     ("vanishing", "sigmoid, 7 layers"): (Net(jax.nn.sigmoid, 7), ROWS),
     ("vanishing", "softplus, 11 layers, narrow weights"): (Net(jax.nn.softplus, 11, scaled(LECUN, 0.8)), ROWS),
     ("exploding", "gelu, 6 layers with shortcuts, no normalisation"): (
-        Net(jax.nn.gelu, 6, scaled(GELU, 3), shortcut=1.0),
+        Net(jaxact.gelu, 6, scaled(GELU, 3), shortcut=1.0),
         ROWS,
     ),
     ("exploding", "relu, 6 layers with shortcuts, no normalisation"): (
@@ -53,10 +53,10 @@ NETS: dict[tuple[str, str], tuple[Net, Array]] = {
         ROWS,
     ),
     ("dtype", "jnp.tanh in bfloat16, inputs times 3"): (Net(jnp.tanh, dtype=jnp.bfloat16), 3 * ROWS),
-    ("gain", "gelu, 12 layers, lecun_normal"): (Net(jax.nn.gelu, 12), ROWS),
+    ("gain", "gelu, 16 layers, lecun_normal"): (Net(jax.nn.gelu, 16), ROWS),
     ("gain", "relu, 6 layers, weights 3 times too large"): (Net(jax.nn.relu, 6, scaled(RELU, 3)), ROWS),
     ("gain", "tanh, 6 layers, weights 5 times too small"): (Net(jnp.tanh, 6, scaled(LECUN, 0.2)), ROWS),
-    ("gain", "relu, weights of one layer 1e-4"): (Net(jax.nn.relu, 4, once(1, scaled(RELU, 1e-4))), ROWS),
+    ("gain", "relu, weights of one layer 1e-4"): (Net(jax.nn.relu, 4, odd={2: scaled(RELU, 1e-4)}), ROWS),
     ("frozen", "stop_gradient after the second of four"): (
         Net(jnp.tanh, 4, after={1: jax.lax.stop_gradient}),
         ROWS,

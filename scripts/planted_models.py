@@ -23,6 +23,7 @@ class Net:
       function: of each layer.
       depth: number of layers with it.
       kernel: initialiser of their weights.
+      odd: those of single layers that have another.
       biases: of each layer; the last one is repeated.
       after: what is done to the activations of some layers.
       shortcut: factor of what each layer adds to its input; None for no shortcuts.
@@ -33,6 +34,7 @@ class Net:
     function: Callable[[Any], Array]
     depth: int = 3
     kernel: Any = LECUN
+    odd: Mapping[int, Any] = dataclasses.field(default_factory=dict)
     biases: tuple[float, ...] = (0.0,)
     after: Mapping[int, Callable[[Any], Any]] = dataclasses.field(default_factory=dict)
     shortcut: float | None = None
@@ -59,7 +61,9 @@ class Nnx(nnx.Module):
         self.net, rngs = net, nnx.Rngs(0)
         sizes = itertools.pairwise([16, *[net.width] * net.depth])
         hidden = [
-            nnx.Linear(m, n, kernel_init=net.kernel, bias_init=net.bias(i), dtype=net.dtype, rngs=rngs)
+            nnx.Linear(
+                m, n, kernel_init=net.odd.get(i, net.kernel), bias_init=net.bias(i), dtype=net.dtype, rngs=rngs
+            )
             for i, (m, n) in enumerate(sizes)
         ]
         self.layers = nnx.List([*hidden, nnx.Linear(net.width, 10, rngs=rngs)])
@@ -79,7 +83,13 @@ class Linen(nn.Module):
         """The outputs."""
         net = self.net
         hidden = [
-            nn.Dense(net.width, kernel_init=net.kernel, bias_init=net.bias(i), dtype=net.dtype, name=f"layer{i}")
+            nn.Dense(
+                net.width,
+                kernel_init=net.odd.get(i, net.kernel),
+                bias_init=net.bias(i),
+                dtype=net.dtype,
+                name=f"layer{i}",
+            )
             for i in range(net.depth)
         ]
         return net.run([*hidden, nn.Dense(10, name="last")], x)
@@ -257,13 +267,3 @@ def sleepy(key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32, out_sha
     del out_sharding
     loud = jnp.arange(shape[-1]) % 4 == 0
     return LECUN(key, shape, dtype) * jnp.where(loud, 1, 1e-3)[None]
-
-
-def once(i: int, kernel: Any) -> Any:
-    """``kernel`` for the layers 48 x 48 that come after the first ``i``, else LeCun's."""
-    count = itertools.count()
-
-    def make(key: Array, shape: tuple[int, ...], *args: Any, **kwargs: Any) -> Array:
-        return (kernel if shape[0] == 48 and next(count) == i else LECUN)(key, shape, *args, **kwargs)
-
-    return make

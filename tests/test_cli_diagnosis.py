@@ -236,7 +236,7 @@ def test_report_of_a_starting_run(run, no_data, call, tmp_path):
     words = " ".join(page.text)
     assert "start, epoch 0" in words
     assert "No epoch is done" in words
-    assert "unbounded" in words  # exp is flat nowhere that could be told
+    assert "must have a bounded slope" in words  # exp is flat nowhere that could be told
     assert "curves" not in page.ids
 
 

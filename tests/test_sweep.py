@@ -502,4 +502,4 @@ def test_a_sweep_has_the_options_of_a_run():
     run, here = ({f.name: f.default for f in dataclasses.fields(kind)} for kind in (TrainConfig, Sweep))
     shared = names_of(SharedOptions)
     assert {name: here[name] for name in shared} == {name: run[name] for name in shared}
-    assert set(run) - set(here) == {"activation", "learning_rate", "seed"}
+    assert set(run) - set(here) == {"activation", "learning_rate", "seed", "diagnose"}
