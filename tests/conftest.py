@@ -31,3 +31,20 @@ def _own_programs(tmp_path_factory):
     for name, value in options.items():
         jax.config.update(name, value)
         os.environ[name.upper()] = str(value)
+
+
+@pytest.fixture
+def call(capsys, monkeypatch, tmp_path):
+    """Runs a command in an empty folder; returns its exit code, stdout and stderr."""
+    from jaxact.cli import main
+
+    def call(*args):
+        capsys.readouterr()
+        try:
+            code = main([str(arg) for arg in args])
+        except SystemExit as stop:
+            code = stop.code
+        return code or 0, *capsys.readouterr()
+
+    monkeypatch.chdir(tmp_path)
+    return call

@@ -16,22 +16,6 @@ from jaxact.training import evaluate, load_dataset, load_trained
 from jaxact.training.inference import load_image
 
 
-@pytest.fixture
-def call(capsys, monkeypatch, tmp_path):
-    """Runs a command in an empty folder; returns its exit code, stdout and stderr."""
-
-    def call(*args):
-        capsys.readouterr()
-        try:
-            code = main([str(arg) for arg in args])
-        except SystemExit as stop:
-            code = stop.code
-        return code or 0, *capsys.readouterr()
-
-    monkeypatch.chdir(tmp_path)
-    return call
-
-
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "digits"

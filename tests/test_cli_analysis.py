@@ -12,25 +12,9 @@ import pytest
 
 import jaxact
 from jaxact import mean_field
-from jaxact.cli import main, output
+from jaxact.cli import output
 from jaxact.initializers import torch_gain
 from jaxact.testing import peers
-
-
-@pytest.fixture
-def call(capsys, monkeypatch, tmp_path):
-    """Runs a command in an empty folder; returns its exit code, stdout and stderr."""
-
-    def call(*args):
-        capsys.readouterr()
-        try:
-            code = main([str(arg) for arg in args])
-        except SystemExit as stop:
-            code = stop.code
-        return code or 0, *capsys.readouterr()
-
-    monkeypatch.chdir(tmp_path)
-    return call
 
 
 def table(path):

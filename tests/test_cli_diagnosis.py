@@ -10,7 +10,6 @@ import pytest
 from toy import toy
 
 import jaxact
-from jaxact.cli import main
 from jaxact.training import TrainConfig, fit, load_trained, sample_batches
 from jaxact.training.run import Run
 
@@ -48,7 +47,7 @@ text = "no model"
 
 
 @pytest.fixture
-def call(capsys, monkeypatch, tmp_path):
+def call(call, tmp_path):
     """Runs a command in a folder with models and batches; returns its exit code, stdout and stderr."""
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(16, 8)), rng.integers(0, 10, 16)
@@ -62,16 +61,6 @@ def call(capsys, monkeypatch, tmp_path):
     np.savez(tmp_path / "objects.npz", x=np.array([None, {}], object), y=y)
     np.save(tmp_path / "alone.npy", x)
     (tmp_path / "text.npz").write_text("nothing")
-
-    def call(*args):
-        capsys.readouterr()
-        try:
-            code = main([str(arg) for arg in args])
-        except SystemExit as stop:
-            code = stop.code
-        return code or 0, *capsys.readouterr()
-
-    monkeypatch.chdir(tmp_path)
     return call
 
 

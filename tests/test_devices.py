@@ -110,6 +110,16 @@ def processes(count, name, *options):
             process.communicate()
 
 
+def assert_ends_when_another_is_lost(process, other, resume):
+    """With one line that says how to go on, and no hang."""
+    other.kill()
+    message = process.communicate(timeout=60)[1]
+    assert process.returncode == 1
+    assert "Traceback" not in message
+    assert "another process of the run has ended" in message
+    assert resume in message
+
+
 def test_three_processes_are_one_and_the_run_goes_on_when_one_is_lost(tmp_path):
     options = ("--dataset", "digits", "--pixels", "unit", "--batch-size", "480", "--json")
     single, shared = tmp_path / "single", tmp_path / "shared"
@@ -123,12 +133,7 @@ def test_three_processes_are_one_and_the_run_goes_on_when_one_is_lost(tmp_path):
 
     with processes(2, "train", "--resume", str(shared), "--epochs", "5000", "--json") as (first, other):
         assert json.loads(first.stdout.readline())["epoch"] == 3  # from the checkpoint of three, by two
-        other.kill()
-        message = first.communicate(timeout=60)[1]
-    assert first.returncode == 1
-    assert "Traceback" not in message
-    assert "another process of the run has ended" in message
-    assert f"--resume {shared}" in message
+        assert_ends_when_another_is_lost(first, other, f"jaxact train --resume {shared}")
     assert len(metrics(shared)) >= 3
 
 
@@ -142,12 +147,7 @@ def test_a_sweep_in_two_processes_is_one_and_goes_on_when_one_is_lost(tmp_path):
 
     with processes(2, "sweep", *options, "--out", str(shared)) as (first, other):
         assert json.loads(first.stdout.readline())["epoch"] == 1
-        other.kill()
-        message = first.communicate(timeout=60)[1]
-    assert first.returncode == 1
-    assert "Traceback" not in message
-    assert "another process of the run has ended" in message
-    assert f"jaxact sweep --resume {shared}" in message
+        assert_ends_when_another_is_lost(first, other, f"jaxact sweep --resume {shared}")
 
     with processes(2, "sweep", "--resume", str(shared), "--json") as together:
         said = [process.communicate(timeout=240) for process in together]
