@@ -23,9 +23,10 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import tyro
 from flax import nnx
@@ -64,7 +65,7 @@ def make_step(size: Size, steps: int) -> Callable[[], None]:
     """A function that takes so many steps."""
     rng, images, zero = np.random.default_rng(0), 8 * size.batch, np.zeros(3, np.float32)
     x, y = rng.integers(0, 256, (images, 32, 32, 3), np.uint8), rng.integers(0, 10, images, np.int32)
-    options, pixels = TrainConfig(batch_size=size.batch), Pixels(zero, zero + 1 / 255)  # type: ignore
+    options, pixels = TrainConfig(batch_size=size.batch), Pixels(jnp.asarray(zero), jnp.asarray(zero + 1 / 255))
     mesh = make_mesh(size.devices, axis=DATA if size.share else MODEL)
     data = replicate((x, y), mesh)
     if size.share:
@@ -73,7 +74,10 @@ def make_step(size: Size, steps: int) -> Callable[[], None]:
         made = make_programs(graphdef, optimizer, pixels, mesh=mesh, images=images, batch_size=size.batch)
         state = replicate(initial_state(params, optimizer, jax.random.key(0)), mesh)
         order = made.order(state)
-        advance = lambda state: made.advance(state, *data, order, steps)  # noqa: E731
+
+        def advance(state: Any) -> Any:
+            return made.advance(state, *data, order, steps)
+
     else:
         most = -(-size.networks // size.devices)
         config = SweepConfig(["relu"], seeds=size.networks, train=options)
@@ -87,7 +91,9 @@ def make_step(size: Size, steps: int) -> Callable[[], None]:
         given = put((counts, np.full(most * size.devices, 1e-3, np.float32)), P(MODEL), mesh)
         key, number = replicate((np.zeros(2, np.uint32), np.int32(steps)), mesh)
         orders = program.order(state, key)
-        advance = lambda state: program.advance(*given, state, *data, orders, number)  # noqa: E731
+
+        def advance(state: Any) -> Any:
+            return program.advance(*given, state, *data, orders, number)
 
     def step() -> None:
         nonlocal state

@@ -264,6 +264,28 @@ def test_planted_dead_units(bias, dead):
     assert site.zero_by_dtype == 0
 
 
+def test_definitions_of_idle_units():
+    """Units built to be idle by one definition each: dead, rarely active, dormant, cut off from the gradient."""
+    n = 400
+    x = jnp.ones((n, 1)).at[::200].set(-1)  # two of 400 are negative
+    weights, biases = jnp.array([1.0, -1.0, 0.01, 1.0, 1.0, 1.0]), jnp.array([-9.0, 0.0, 0.02, 1.5, 1.5, 1.5])
+    last = jax.random.normal(KEY, (6, 10)).at[3].set(0)
+
+    def network(params, batch):
+        return jax.nn.relu(batch[0] * params["weights"] + params["biases"]) @ params["last"]
+
+    params = {"weights": weights[None], "biases": biases[None], "last": last}
+    (site,) = jaxact.diagnose((network, params), (x, jnp.arange(n) % 10)).sites
+    assert site.dead == site.silent == (0,)
+    assert site.rare == (0, 1)  # 0.5 %
+    assert site.dormant == (0, 1, 2)
+    assert site.cut_off == (3,)
+    z = x * weights[None] + biases[None]
+    assert site.zero == pytest.approx(float((z <= 0).mean()))
+    gradient = jax.grad(lambda z: cross_entropy(jax.nn.relu(z) @ last, (x, jnp.arange(n) % 10)))(z)
+    assert site.gradient_zero == pytest.approx(float((gradient == 0).mean()))
+
+
 def test_zero_by_dtype_is_told_from_zero_by_structure():
     lost = jaxact.diagnose(Mlp(jnp.tanh, bias=12.0), (ROWS, LABELS)).sites[0]
     kept = jaxact.diagnose(Mlp(jaxact.tanh, bias=12.0), (ROWS, LABELS)).sites[0]
@@ -384,6 +406,30 @@ def test_steps_of_time_in_a_scan_are_put_together():
     assert site.slope == pytest.approx(float(jnp.mean(jnp.cosh(z) ** -4.0)) ** 0.5, rel=1e-5)
 
 
+@pytest.mark.parametrize("axis", [0, 1])
+def test_weights_of_layers_in_a_scan(axis):
+    """Those of each iteration; where they are stacked along another axis than the first, nothing is said."""
+
+    class Layer(nn.Module):
+        @nn.compact
+        def __call__(self, x, _):
+            return nn.tanh(nn.Dense(8)(x)), None
+
+    class Stack(nn.Module):
+        @nn.compact
+        def __call__(self, x):
+            layers = nn.scan(Layer, variable_axes={"params": axis}, split_rngs={"params": True}, length=9)
+            return nn.Dense(10)(layers(name="stack")(x, None)[0])
+
+    variables = Stack().init(KEY, ROWS)
+    kernels = jnp.moveaxis(variables["params"]["stack"]["Dense_0"]["kernel"], axis, 0)
+    flows = jaxact.diagnose((Stack(), variables), (ROWS, LABELS)).flows
+    assert [(flow.source, flow.target) for flow in flows] == [(i, i + 1) for i in range(8)]
+    for flow in flows:
+        due = float(jnp.sqrt(8 * jnp.mean(kernels[flow.target] ** 2)))
+        assert flow.sigma_w == (pytest.approx(due, rel=1e-5) if axis == 0 else None)
+
+
 class Recurrent(nn.Module):
     @nn.compact
     def __call__(self, x):
@@ -483,6 +529,34 @@ def test_flows_of_other_networks(diagnosed):
         (0, 1, None), (0, 2, None), (1, 2, None),
     ]  # fmt: skip
     assert flows["linen"][0].chi_1 is not None
+
+
+def test_flows_through_averages_and_transposed_weights():
+    """The fan-in is that of the product, whichever axis it adds up; an average is no plain layer, a maximum is."""
+
+    def network(pool):
+        def run(params, batch):
+            x = jax.nn.relu(jax.lax.conv(batch[0], params["conv"], (1, 1), "SAME"))
+            x = pool(jnp.moveaxis(x, 1, -1)).reshape(len(x), -1)
+            return jax.nn.relu(x @ params["dense"].T) @ params["last"]
+
+        return run
+
+    keys = jax.random.split(KEY, 4)
+    images = jax.random.normal(keys[0], (4, 3, 8, 8))
+    shapes = {"conv": (6, 3, 3, 3), "dense": (20, 96), "last": (20, 10)}
+    params = {
+        name: jax.random.normal(key, shape) / 9
+        for (name, shape), key in zip(shapes.items(), keys[1:], strict=True)
+    }
+    found = {}
+    for name, pool in {"max": nn.max_pool, "avg": nn.avg_pool}.items():
+        model = network(lambda x, pool=pool: pool(x, (2, 2), strides=(2, 2)))
+        (found[name],) = jaxact.diagnose((model, params), (images, LABELS[:4])).flows
+        due = float(jnp.sqrt(96 * jnp.mean(params["dense"] ** 2)))
+        assert found[name].sigma_w == pytest.approx(due, rel=1e-5)
+    assert found["avg"].chi_1 is None
+    assert found["max"].chi_1 is not None
 
 
 def test_parameters_and_updates():

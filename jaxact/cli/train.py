@@ -6,7 +6,7 @@ import functools
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import jax
 import tyro
@@ -16,13 +16,15 @@ from jaxact import plotting, training
 from jaxact.cli import parse
 from jaxact.cli.output import print_json, print_table
 from jaxact.cli.together import Together
-from jaxact.diagnosis.monitor import Monitor
 from jaxact.training.cache import keep_programs
 from jaxact.training.config import names_of
 from jaxact.training.devices import IMAGES_PER_CORE, LostProcessError, end_at_once, use_cores
 from jaxact.training.diagnosing import tell
 from jaxact.training.lenet import build_model
 from jaxact.training.run import claim_folder, load_run
+
+if TYPE_CHECKING:
+    from jaxact.diagnosis.monitor import Monitor
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,7 +112,7 @@ def _introduce(config: training.TrainConfig, data: training.Dataset) -> None:
     )
 
 
-def _tell_overhead(monitor: Monitor | None) -> None:
+def _tell_overhead(monitor: "Monitor | None") -> None:
     if monitor is not None and monitor.rows:
         period = "" if monitor.period is None else f", every {monitor.period} steps"
         print(

@@ -112,7 +112,11 @@ def _log_ratio(a: float, b: float) -> float:
 def _sigma_w(site: Site, record: SiteRecord, parameters: Any) -> float | None:
     if site.layer is None:
         return None
-    weights = weights_at(parameters, site.layer.path, record.index)
+    weights = weights_at(parameters, site.layer.path)
+    lengths = tuple(loop.length for loop in site.loops if loop.apart)
+    if weights.shape[: len(lengths)] != lengths:  # stacked along an axis that is not the first
+        return None
+    weights = weights[record.index]
     if weights.ndim < 2:
         return None
     fan_in = site.layer.fan_in or weights.size // weights.shape[-1]  # Flax and JAX have the outputs last

@@ -19,7 +19,7 @@ CALLS = {"jit": "jaxpr", "pjit": "jaxpr", "closed_call": "call_jaxpr", "checkpoi
 LOOPS = {"scan": "jaxpr", "cond": "branches"}
 """Loops and branches that are entered where something in them is tapped, with the parameter of their bodies."""
 
-OPAQUE = ("while", "shard_map", "composite", "custom_vmap_call", "custom_vjp_call", "custom_jvp_call")
+OPAQUE = ("while", "shard_map", "custom_vjp_call", "custom_jvp_call")
 """Calls that are always evaluated whole."""
 
 Tap = Callable[[Any, Mapping[int, Any], Any], tuple[Any, Any]]

@@ -3,7 +3,7 @@
 import contextlib
 import html
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -191,7 +191,10 @@ def _verdict(verdict: Verdict) -> str:
 
 
 def _site(site: SiteRecord) -> list[str]:
-    of = lambda units: f"{len(units)}/{site.units}"  # noqa: E731
+
+    def of(units: Sequence[int]) -> str:
+        return f"{len(units)}/{site.units}"
+
     by_dtype = "-" if site.zero_by_dtype is None else f"{site.zero_by_dtype:.1%}"
     cells = [site.where, site.name or "?", _line(site.file, site.line), f"{site.z.mean:.3g} ± {site.z.std:.3g}"]
     cells += [f"{site.gate:.3g}", f"{site.saturated:.1%}", f"{site.zero:.1%}", by_dtype, of(site.dead)]

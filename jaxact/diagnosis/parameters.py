@@ -52,10 +52,10 @@ def parameter_records(parameters: Any, gradients: Any, optimizer: Any = None) ->
     )
 
 
-def weights_at(parameters: Any, path: str, index: tuple[int, ...]) -> np.ndarray:
-    """The array of parameters under a path; of one that is stacked for scans, that of an iteration."""
+def weights_at(parameters: Any, path: str) -> np.ndarray:
+    """The array of parameters under a path."""
     leaves = {path_of(place): leaf for place, leaf in jax.tree_util.tree_flatten_with_path(parameters)[0]}
-    return np.asarray(leaves[path]).astype(np.float64)[index]
+    return np.asarray(leaves[path]).astype(np.float64)
 
 
 def _updates(parameters: Any, gradients: Any, optimizer: Any) -> Any:

@@ -3,7 +3,7 @@
 import importlib.util
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
@@ -11,11 +11,13 @@ from flax import nnx
 from jax import Array
 from tqdm import tqdm
 
-from jaxact.diagnosis.monitor import Monitor
 from jaxact.training.data import Dataset
 from jaxact.training.devices import is_first
 from jaxact.training.run import Run
 from jaxact.training.step import Pixels, TrainState
+
+if TYPE_CHECKING:
+    from jaxact.diagnosis.monitor import Monitor
 
 
 def tell(line: str) -> None:
@@ -58,13 +60,14 @@ class Diagnosing:
         self._run, self._dataset, self._batch_size = run, dataset, batch_size
         if period is None or not is_first():
             return
+        from jaxact import diagnosis  # its import takes a tenth of a second, which other runs need not wait
 
         def logits(params: Any, batch: tuple[Array, Array]) -> Array:
             return nnx.merge(graphdef, params)(pixels.inputs(batch[0])).astype(np.float32)
 
         path = run.folder / "diagnosis.jsonl" if run else None
         model, batch = (logits, _here(state.params)), self._images(np.arange(batch_size), 0)
-        self.monitor = Monitor(model, batch, period=period, path=path, alarm=alarm)  # pyright: ignore[reportArgumentType]
+        self.monitor = diagnosis.Monitor(model, batch, period=period, path=path, alarm=alarm)  # pyright: ignore[reportArgumentType]
         if path:
             self.monitor.resume(int(state.step))
 

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +16,6 @@ from flax import nnx
 from jax import Array
 from tqdm import tqdm
 
-from jaxact.diagnosis.monitor import Monitor
 from jaxact.errors import InputError
 from jaxact.training import checkpoint
 from jaxact.training.config import TrainConfig, make_optimizer
@@ -44,6 +43,9 @@ from jaxact.training.step import (
     start_epoch,
 )
 
+if TYPE_CHECKING:
+    from jaxact.diagnosis.monitor import Monitor
+
 SECONDS_BETWEEN_UPDATES = 0.5  # of the progress bar, and of the check for Ctrl-C
 
 # A mirrored digit is no digit.
@@ -64,7 +66,7 @@ class Result(NamedTuple):
     history: list[dict[str, float]]
     model: LeNet5
     folder: Path | None
-    monitor: Monitor | None = None
+    monitor: "Monitor | None" = None
 
 
 class DivergedError(RuntimeError):
