@@ -275,7 +275,7 @@ def test_bad_thresholds_of_diagnose(bad):
 
 
 def test_the_fix_of_gain_mends_it():
-    net, x = planted.NETS["gain", "gelu, 12 layers, lecun_normal"]
+    net, x = planted.NETS["gain", "gelu, 16 layers, lecun_normal"]
     labels = planted.LABELS
     (verdict,) = jaxact.diagnose(planted.models.Nnx(net), (x, labels)).verdicts
     assert "kernel_init=jaxact.initializers.for_activation(jaxact.gelu)" in verdict.fix
