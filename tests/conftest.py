@@ -26,7 +26,7 @@ def _own_programs(tmp_path_factory):
     """Compiled programs outlive a test: later runs of LeNet-5, in subprocesses too, compile nothing."""
     options = {
         "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("programs")),
-        "jax_persistent_cache_min_compile_time_secs": 1.0,
+        "jax_persistent_cache_min_compile_time_secs": 0.1,
     }
     for name, value in options.items():
         jax.config.update(name, value)

@@ -180,7 +180,7 @@ def test_every_elementwise_function_of_jax_nn_is_here():
 
 @pytest.mark.parametrize("spec", SPECS)
 def test_transformations_agree(spec):
-    """Inside one compiled program, however it is transformed, a function is what it is when called by itself."""
+    """However it is transformed, in one program with all other ways, a function stays what it is."""
     fn = jaxact.get(spec)
 
     @jax.jit
@@ -204,9 +204,9 @@ def test_transformations_agree(spec):
         return value, slope, {"hessian": jnp.diagonal(jax.hessian(lambda x: fn(x).sum())(x))}
 
     x = jnp.asarray(points_of(spec, FLOAT))[:18]
-    for f, results in zip(orders(fn), transformed(x), strict=True):
-        for how, got in results.items():
-            np.testing.assert_allclose(got, f(x), rtol=2e-6, atol=1e-30, err_msg=how)
+    for expected, ways in zip(results(spec, x), transformed(x), strict=True):
+        for how, got in ways.items():
+            np.testing.assert_allclose(got, expected, rtol=2e-6, atol=1e-30, err_msg=how)
 
 
 @pytest.mark.parametrize("spec", SPECS)
@@ -234,9 +234,9 @@ def test_parameters_are_differentiable(spec):
 @pytest.mark.parametrize("name", jaxact.ACTIVATIONS)
 def test_dtypes_and_shapes(name):
     fn = jaxact.ACTIVATIONS[name].function
-    for f in orders(fn):
-        kinds = [*((shape, jnp.float32) for shape in ((), (7,), (0, 3), (2, 1, 3))), ((), jnp.bfloat16)]
-        for shape, dtype in (*kinds, ((7,), jnp.float16)):
+    kinds = [((), jnp.bfloat16), ((7,), jnp.float16), *((shape, jnp.float32) for shape in ((), (0, 3), (2, 1, 3)))]
+    for order, f in enumerate(orders(fn)):
+        for shape, dtype in kinds[: 5 - order]:
             got = jax.eval_shape(f, jax.ShapeDtypeStruct(shape, dtype))
             assert (got.shape, got.dtype, got.weak_type) == (shape, dtype, False)
     for x in (jnp.arange(1, 4), np.array([1, 2]), 1, True, np.float16(0.5), jnp.array([True]), np.ones((2, 1, 3))):
