@@ -2,8 +2,8 @@
 
 A computed f' is off by some units in its last place, up or down as good as at random from number to number. Where
 the true one is smooth, a polynomial through a thousand of its values is not: its error is smaller by the root of
-how many values there are for each coefficient, and so is that of the point where it crosses a level. What is common
-to the errors of neighbouring numbers stays.
+how many values there are for each coefficient, and so is that of the point where it crosses a level. What errors
+of neighbouring numbers have in common stays.
 """
 
 import functools

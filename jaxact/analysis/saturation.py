@@ -71,22 +71,23 @@ def saturation_regions(
       \{x : f'(x) = 0\} \text{ where isolated}
 
     The saturated intervals, the roots and the largest slope are about the true derivative: it is computed in
-    float64, whatever JAX is set to, and the ends are rounded to ``dtype``. Where f' is smooth around an end and the
-    largest slope, its rounding errors are averaged away, by a polynomial through a thousand numbers around; at
-    kinks and jumps, and where the errors do not look random, the numbers decide between which f' as computed
-    crosses the threshold. The ends of jaxact's functions are right to 1 unit in the last place, in float64 too. What
-    errors of neighbouring numbers have in common stays: the relative error of 1 - tanh^2 of `jnp.tanh` is about
-    1e-16 / ``threshold``, which moves no end of float32 down to a threshold of 1e-8, and those of float64 by about
-    10 units at 1e-2. The dead
-    intervals are about the derivative as computed in ``dtype``: rounding or underflow may make it 0 where the
-    true one is not, and ``lost`` tells these from those where it is 0 mathematically.
+    float64, whatever JAX is set to, and the ends are rounded to ``dtype``. Where f' is smooth around an end and
+    the largest slope, its rounding errors are averaged away by a polynomial through a thousand numbers around; at
+    kinks and jumps, and where the errors do not look random, an end lies between the two numbers at which f' as
+    computed is on either side of the threshold. So the ends of jaxact's functions are right to 1 unit in the last
+    place, in float64 too. What errors of neighbouring numbers have in common stays: that of 1 - tanh^2 of
+    `jnp.tanh`, about 1e-16 / ``threshold``, moves no end of float32 down to a threshold of 1e-8, and those of
+    float64 by about 10 units at 1e-2.
+
+    The dead intervals are about the derivative as computed in ``dtype``: rounding or underflow may make it 0 where
+    the true one is not, and ``lost`` tells these from those where it is 0 mathematically.
 
     Ends are bracketed on a grid over all binades, which is refined where f' bends or jumps, and bisected on the
     numbers of the format: float64 for what is true, ``dtype`` for what is computed. In 16-bit formats every number
     is looked at. Where f changes otherwise than its slopes on the grid say, the grid is refined until they do: a
     step is found however steep it is, and wherever. Intervals and dips narrower than the grid (1/128 within [-64,
-    64], 1/128 of a binade elsewhere, and 1/16384 of a finite domain) that leave f as it was and hold no root may be
-    missed.
+    64], 1/128 of a binade elsewhere, and 1/16384 of a finite domain) that leave f as it was and hold no root may
+    be missed.
 
     A constant has a largest slope of 0: then the whole domain is both saturated and dead. In float64 nothing more
     accurate is at hand: there a dead interval counts as mathematical if f' jumps to 0 or reaches it like a power,
