@@ -315,6 +315,19 @@ def test_only_what_is_smooth_is_averaged(slope, edge, mended):
             np.testing.assert_array_equal(got, at)
 
 
+@pytest.mark.parametrize("scale", [1e300, 1e-200])
+def test_slopes_of_any_size(scale):
+    found = saturation_regions(lambda x: scale * jnp.sin(x), domain=(-3, 3), dtype=jnp.float64)
+    np.testing.assert_allclose(found.roots, [-math.pi / 2, math.pi / 2], rtol=1e-15)
+
+
+def test_a_single_flat_number_is_no_interval():
+    odd = lambda x: jnp.sign(x) * jnp.log1p(jnp.abs(x))  # noqa: E731
+    assert derivative(odd)(0.0) == 0  # sign has no slope there, and abs neither
+    found = saturation_regions(odd, dtype=jnp.float64)
+    np.testing.assert_array_equal(found.saturated, [[-INF, -99], [99, INF]])
+
+
 def test_many_ends_in_float64():
     found = saturation_regions(jnp.sin, domain=(-200, 200), dtype=jnp.float64)
     with mpmath.workdps(30):

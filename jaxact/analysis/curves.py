@@ -233,7 +233,7 @@ def _roots(curve: Curve) -> np.ndarray:
     near = (np.abs(slope[[0, -1]]) <= _NOISE * top) & (np.abs(ends) < brackets.FAR)
     lone = ends[near & _narrow(np.minimum(ends, last), np.maximum(ends, last))]
     a, b = clear[:-1], clear[1:]
-    crossing = slope[a] * slope[b] < 0
+    crossing = np.sign(slope[a]) * np.sign(slope[b]) < 0  # a product may over- or underflow
     few = _narrow(x[np.minimum(a + 1, x.size - 1)], x[b - 1])  # of the numbers between, where f' is nearly 0
     looked = few & (crossing | (b > a + 1))
     a, b, crossing = a[looked], b[looked], crossing[looked]

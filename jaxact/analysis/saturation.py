@@ -185,7 +185,9 @@ def _below(curve: Curve, level: Level, low: float, high: float) -> np.ndarray:
     if curve.wide:
         ends = averages.crossings(lambda x, which: sign[which] * curve.sample(x)[1], inside, outside, ends, level)
     ends = np.concatenate([[low] if flat[0] else [], ends, [high] if flat[-1] else []])
-    return ends.reshape(-1, 2)
+    spans = ends.reshape(-1, 2)
+    # A single number, as 0 for sign(x) g(abs(x)), of which jax.grad says that the slope is 0, is no interval.
+    return spans[spans[:, 0] < spans[:, 1]]
 
 
 def _around_root(spans: np.ndarray, curve: Curve) -> np.ndarray:
