@@ -128,6 +128,37 @@ def test_dying_and_exploding():
     assert mean_field.fixed_length(jnp.exp, sigma_w=3.0) == np.inf
 
 
+@pytest.mark.parametrize("apart", [1e-1, 1e-3, 1e-5, 1e-6])
+def test_close_pairs_of_fixed_points_stop_signals(apart):
+    """Both stop those that come from their side, however near they are to each other."""
+    b = 0.3  # relu_squared: V = 3 w^2 q^2 / 2 + b^2, of whose fixed points the lower one is stable
+    w2 = (1 - apart**2) / (6 * b**2)
+    low, high = (1 - apart) / (3 * w2), (1 + apart) / (3 * w2)
+    starts = np.array([1e-3, 0.1, low * (1 - apart / 9), (low * high) ** 0.5, high * (1 + apart / 9), 1.0])
+    got = mean_field.fixed_length(jaxact.relu_squared, sigma_w=w2**0.5, sigma_b=b, q_0=starts)
+    # As right as V is, which crosses q the flatter the nearer they are.
+    np.testing.assert_allclose(got[:4], low, rtol=4e-15 / apart)
+    np.testing.assert_array_equal(got[4:], np.inf)
+    # A step: V = w^2 erfc(1 / sqrt(2 q)), the upper one is stable, the signals come from above.
+    step = lambda x: jnp.where(jnp.abs(x) > 1, 1.0, 0.0)  # noqa: E731
+    w2 = lambda q: q / mpmath.erfc(1 / mpmath.sqrt(2 * q))  # noqa: E731
+    with mpmath.workdps(30):
+        lowest = mpmath.findroot(lambda q: mpmath.diff(w2, q), (0.3, 1.0), solver="anderson")
+        q = float(lowest * (1 + apart))
+        w = float(mpmath.sqrt(w2(mpmath.mpf(q))))
+    got = mean_field.fixed_length(step, sigma_w=w, q_0=[100.0, 3.0, q * (1 + apart), float(lowest), q / 2])
+    np.testing.assert_allclose(got[:4], q, rtol=4e-15 / apart)
+    assert got[4] == 0
+
+
+@pytest.mark.parametrize("apart", [1e-2, 1e-4, 1e-6])
+def test_pairs_that_have_just_merged_stop_nothing(apart):
+    b = 0.3
+    w = ((1 + apart**2) / (6 * b**2)) ** 0.5
+    got = mean_field.fixed_length(jaxact.relu_squared, sigma_w=[w], sigma_b=b, q_0=[[1e-3], [0.1], [0.17]])
+    np.testing.assert_array_equal(got, np.inf)
+
+
 def test_known_numbers_of_the_edge_of_chaos():
     edge = mean_field.edge_of_chaos(jnp.tanh, sigma_b=2.01e-5**0.5)
     np.testing.assert_allclose(edge.sigma_w**2, [1.05], rtol=1e-4)  # Pennington et al. 2017
@@ -498,7 +529,9 @@ def test_measuring_needs_a_key():
         mean_field.measure(jax.random.key(0), "tanh", depth=2, sigma_w=1.0)
 
 
-@pytest.mark.parametrize("module", ["criticality", "depth", "lengths", "networks", "phases", "transforms"])
+@pytest.mark.parametrize(
+    "module", ["criticality", "depth", "fixed_lengths", "lengths", "networks", "phases", "transforms"]
+)
 def test_doctests(module):
     found = importlib.import_module(f"jaxact.mean_field.{module}")
     tests = doctest.DocTestFinder().find(found, globs=vars(found) | {"jax": jax, "jnp": jnp})

@@ -12,10 +12,11 @@ import jax.numpy as jnp
 import mpmath
 import numpy as np
 import pytest
+from cases import oracle
 
 import jaxact
 from jaxact import InputError, derivative, normal_share, saturation_map, saturation_regions, saturation_shares
-from jaxact.analysis import brackets
+from jaxact.analysis import averages, brackets
 
 INF = np.inf
 F32, BF16, F16 = jnp.float32, jnp.bfloat16, jnp.float16
@@ -264,6 +265,75 @@ def test_ends_in_float64_are_as_right_as_the_slope():
         for fn in (jnp.tanh, jaxact.tanh)
     )
     assert ours <= 1 < cancelling < 20
+
+
+@pytest.mark.parametrize("name", ["asinh", "gaussian", "mish", "soft_sign"])
+def test_ends_in_float64_are_right_to_the_last_place(name):
+    """f' as computed is off by up to 3 units, which alone would put ends of these off by up to 2."""
+    slope, bend = oracle(name, 1), oracle(name, 2)
+    with mpmath.workdps(180):
+        for threshold in (0.1, 1e-6, 1e-12):
+            found = saturation_regions(jaxact.ACTIVATIONS[name].function, threshold=threshold, dtype=jnp.float64)
+            top = abs(slope(found.argmax))
+            assert found.argmax == 0 or abs(bend(found.argmax)) < 1e-14
+            assert abs(found.max_slope / top - 1) < 2.3e-16
+            x = ends(found.saturated)
+            assert x.size == {"gaussian": 4, "mish": 3}.get(name, 2)  # around the roots, however narrow
+            below = [[abs(slope(t)) < threshold * top for t in brackets.step(x, by)] for by in (-1, 1)]
+            assert (np.array(below[0]) != below[1]).all(), (threshold, x)
+
+
+def rough(x):
+    """What looks like the rounding errors of 3 units, with none on average."""
+    table = np.random.default_rng(0).permutation(np.linspace(-6.6e-16, 6.6e-16, 4096))
+    return 1 + table[(x.view(np.int64) * 40503) % 4096]
+
+
+@pytest.mark.parametrize(
+    ("slope", "edge", "mended"),
+    [
+        (lambda x: 1 / (1 + x) ** 2, 9.0, True),
+        (lambda x: 1 / (1 + x), 99.0, True),
+        (lambda x: np.exp(-x), -math.log(0.01), True),
+        (lambda x: np.where(np.abs(x - 9.003) < 1e-3, np.nan, 1 / (1 + x) ** 2), 9.0, True),
+        (lambda x: np.where(x < 9 + 1e-6, 1 / (1 + x) ** 2, 0.01 - (x - 9) / 400), 9.0, True),
+        (lambda x: np.where(x < 9 + 1e-11, 1 / (1 + x) ** 2, 0.01 - (x - 9) / 400), 9.0, False),  # a kink
+        (lambda x: np.where(x < 9 + 1e-11, 1 / (1 + x) ** 2, 0.0), 9.0, False),  # a jump next to it
+        (lambda x: np.where(x < 9, 1.0, 0.0), 9.0, False),  # a jump
+        (lambda x: 0.01 + np.where(x < 9, 1e-17, -1e-17) * (np.sin(1e4 * x) > 0.99), 9.0, False),  # spikes
+    ],
+)
+def test_only_what_is_smooth_is_averaged(slope, edge, mended):
+    for off in (-7, 0, 5):
+        at = brackets.step(np.array([edge]), off)
+        beside = brackets.step(at, 1)
+        level = averages.Level(1.0).times(0.01)
+        got = averages.crossings(lambda x, _: slope(x) * rough(x), at, beside, at, level)
+        if mended:
+            assert ulps(got, [edge], jnp.float64) <= 1
+        else:
+            np.testing.assert_array_equal(got, at)
+
+
+@pytest.mark.parametrize("scale", [1e300, 1e-200])
+def test_slopes_of_any_size(scale):
+    found = saturation_regions(lambda x: scale * jnp.sin(x), domain=(-3, 3), dtype=jnp.float64)
+    np.testing.assert_allclose(found.roots, [-math.pi / 2, math.pi / 2], rtol=1e-15)
+
+
+def test_a_single_flat_number_is_no_interval():
+    odd = lambda x: jnp.sign(x) * jnp.log1p(jnp.abs(x))  # noqa: E731
+    assert derivative(odd)(0.0) == 0  # sign has no slope there, and abs neither
+    found = saturation_regions(odd, dtype=jnp.float64)
+    np.testing.assert_array_equal(found.saturated, [[-INF, -99], [99, INF]])
+
+
+def test_many_ends_in_float64():
+    found = saturation_regions(jnp.sin, domain=(-200, 200), dtype=jnp.float64)
+    with mpmath.workdps(30):
+        true = [k * mpmath.pi + side * mpmath.acos(mpmath.mpf(0.01)) for k in range(-65, 66) for side in (-1, 1)]
+        true = np.array(sorted(float(t) for t in true if abs(t) < 200))
+    assert ulps(ends(found.saturated), true, jnp.float64) <= 1
 
 
 def test_several_regions_kinks_and_periods():

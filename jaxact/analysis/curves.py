@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxact.analysis import brackets
+from jaxact.analysis import averages, brackets
+from jaxact.analysis.averages import Level
 from jaxact.analysis.brackets import Sample
 from jaxact.errors import InputError, shown
 
@@ -20,18 +21,25 @@ class Curve(NamedTuple):
     Attributes:
       x: sorted float64 numbers, those beside kinks and extremes of f' among them, [n].
       slope: f' there, [n].
-      max_slope: the largest of its sizes.
+      peak: the largest of its sizes, in two parts.
       roots: isolated roots of f', [k].
       flats: intervals where f' is 0 mathematically, [m, 2].
       sample: f, f' and f'' of any numbers, [3, n].
+      wide: whether they are computed in float64.
     """
 
     x: np.ndarray
     slope: np.ndarray
-    max_slope: float
+    peak: Level
     roots: np.ndarray
     flats: np.ndarray
     sample: Sample
+    wide: bool
+
+    @property
+    def max_slope(self) -> float:
+        """The largest size of f'."""
+        return self.peak.value
 
     def reached(self, size: Callable, inside: np.ndarray, outside: np.ndarray, side: int) -> bool:
         """Whether f' gets to a level at a point, by a jump or like a power, or only fades into it along a tail.
@@ -51,15 +59,14 @@ class Curve(NamedTuple):
 
 def true_curve(fn: Callable, dtype: np.dtype, low: float, high: float) -> Curve:
     """Samples the derivative of a function in float64, or in ``dtype`` if the function has no float64."""
-    sample = _sampler(fn, dtype)
+    sample, wide = _sampler(fn, dtype)
     x = brackets.grid(low, high)
     values = sample(x)
     x, values = _with_hidden_parts(sample, x, values)
     _check(x, values, low, high)
     x, slope = _refine(sample, x, values)
-    top = float(np.abs(slope).max())
-    curve = Curve(x, slope, top, np.empty(0), np.empty((0, 2)), sample)
-    if top == 0:
+    curve = Curve(x, slope, _peak(sample, x, slope, low, high), np.empty(0), np.empty((0, 2)), sample, wide)
+    if curve.max_slope == 0:
         return curve
     flats = _flats(curve)
     # What is flat at the end of the grid is flat up to infinity, where the domain is infinite.
@@ -70,8 +77,23 @@ def true_curve(fn: Callable, dtype: np.dtype, low: float, high: float) -> Curve:
     return curve._replace(roots=_roots(curve))
 
 
-def _sampler(fn: Callable, dtype: np.dtype) -> Sample:
-    """f, f' and f''; where JAX cannot differentiate twice f'' is 0, and extremes are taken from the grid."""
+def _peak(sample: Sample, x: np.ndarray, slope: np.ndarray, low: float, high: float) -> Level:
+    """The largest size of f': its limit at an infinity if it is that, else at the point nearest to 0."""
+    size = np.abs(slope)
+    top = size >= size.max() * (1 - 4 * np.finfo(np.float64).eps)
+    far = [size[end] for end, infinite in ((0, np.isinf(low)), (-1, np.isinf(high))) if infinite and top[end]]
+    best = np.flatnonzero(top)[np.argmin(np.abs(x[top]))]
+    if far or size[best] == 0:
+        return Level(float(max(far, default=0.0)))
+    sign = np.sign(slope[best])
+    return averages.height(lambda x, _: sign * sample(x)[1], float(x[best]), float(size[best]))
+
+
+def _sampler(fn: Callable, dtype: np.dtype) -> tuple[Sample, bool]:
+    """f, f' and f'', and whether in float64.
+
+    Where JAX cannot differentiate twice f'' is 0, and extremes are taken from the grid.
+    """
     true = np.dtype(np.float64)
     try:
         if not brackets.follows(fn, true):
@@ -85,8 +107,8 @@ def _sampler(fn: Callable, dtype: np.dtype) -> Sample:
         twice(np.zeros(1))
     except Exception:
         once = brackets.sampler(fn, true, (0, 1))
-        return lambda x: np.pad(once(x), ((0, 1), (0, 0)))
-    return twice
+        return lambda x: np.pad(once(x), ((0, 1), (0, 0))), true == np.float64
+    return twice, true == np.float64
 
 
 def _check(x: np.ndarray, values: np.ndarray, low: float, high: float) -> None:
@@ -211,7 +233,7 @@ def _roots(curve: Curve) -> np.ndarray:
     near = (np.abs(slope[[0, -1]]) <= _NOISE * top) & (np.abs(ends) < brackets.FAR)
     lone = ends[near & _narrow(np.minimum(ends, last), np.maximum(ends, last))]
     a, b = clear[:-1], clear[1:]
-    crossing = slope[a] * slope[b] < 0
+    crossing = np.sign(slope[a]) * np.sign(slope[b]) < 0  # a product may over- or underflow
     few = _narrow(x[np.minimum(a + 1, x.size - 1)], x[b - 1])  # of the numbers between, where f' is nearly 0
     looked = few & (crossing | (b > a + 1))
     a, b, crossing = a[looked], b[looked], crossing[looked]

@@ -9,7 +9,8 @@ import numpy as np
 from jax import Array
 from jax.typing import DTypeLike
 
-from jaxact.analysis import brackets
+from jaxact.analysis import averages, brackets
+from jaxact.analysis.averages import Level
 from jaxact.analysis.curves import Curve, true_curve
 from jaxact.analysis.dead_zones import Dead, dead_zones
 from jaxact.errors import InputError, shown
@@ -63,25 +64,30 @@ def saturation_regions(
     dtype: DTypeLike = jnp.float32,
     domain: tuple[float, float] | None = None,
 ) -> SaturationRegions:
-    r"""The intervals where a function is flat, each end as right as the slope is there.
+    r"""The intervals where a function is flat, their ends right to the last place of the dtype.
 
     .. math::
       \{x : |f'(x)| < \varepsilon \max |f'|\}, \qquad \{x : \mathrm{fl}(f'(x)) = 0\}, \qquad
       \{x : f'(x) = 0\} \text{ where isolated}
 
     The saturated intervals, the roots and the largest slope are about the true derivative: it is computed in
-    float64, whatever JAX is set to, and the ends are rounded to ``dtype``. An end is as right as f' is there:
-    where the formula that is differentiated cancels (1 - tanh^2 of `jnp.tanh`), the relative error of f' is about
-    1e-16 / ``threshold``. That moves no end of float32 down to a threshold of 1e-8, and those of float64 by about
-    10 units in the last place at 1e-2; jaxact's functions, which do not cancel, have theirs right. The dead
-    intervals are about the derivative as computed in ``dtype``: rounding or underflow may make it 0 where the
-    true one is not, and ``lost`` tells these from those where it is 0 mathematically.
+    float64, whatever JAX is set to, and the ends are rounded to ``dtype``. Where f' is smooth around an end and
+    the largest slope, its rounding errors are averaged away by a polynomial through a thousand numbers around; at
+    kinks and jumps, and where the errors do not look random, an end lies between the two numbers at which f' as
+    computed is on either side of the threshold. So the ends of jaxact's functions are right to 1 unit in the last
+    place, in float64 too. What errors of neighbouring numbers have in common stays: that of 1 - tanh^2 of
+    `jnp.tanh`, about 1e-16 / ``threshold``, moves no end of float32 down to a threshold of 1e-8, and those of
+    float64 by about 10 units at 1e-2.
+
+    The dead intervals are about the derivative as computed in ``dtype``: rounding or underflow may make it 0 where
+    the true one is not, and ``lost`` tells these from those where it is 0 mathematically.
 
     Ends are bracketed on a grid over all binades, which is refined where f' bends or jumps, and bisected on the
     numbers of the format: float64 for what is true, ``dtype`` for what is computed. In 16-bit formats every number
     is looked at. Where f changes otherwise than its slopes on the grid say, the grid is refined until they do: a
     step is found however steep it is, and wherever. Intervals and dips narrower than the grid (1/128 within [-64,
-    64], 1/128 of a binade elsewhere, and 1/16384 of a finite domain) that leave f as it was may be missed.
+    64], 1/128 of a binade elsewhere, and 1/16384 of a finite domain) that leave f as it was and hold no root may
+    be missed.
 
     A constant has a largest slope of 0: then the whole domain is both saturated and dead. In float64 nothing more
     accurate is at hand: there a dead interval counts as mathematical if f' jumps to 0 or reaches it like a power,
@@ -128,7 +134,7 @@ def saturation_regions(
         saturated, around = spans, np.zeros(1, bool)
         dead = Dead(spans, np.zeros(1), _rounded(np.empty((0, 2)), target))
     else:
-        spans = _below(curve, min(threshold, _ALL) * curve.max_slope, low, high)
+        spans = _below(curve, curve.peak.times(min(threshold, _ALL)), low, high)
         around = _around_root(spans, curve)
         saturated = _rounded(spans, target)
         # An end beyond the largest number of the dtype is infinite: none of its numbers are in there.
@@ -163,17 +169,25 @@ def _rounded(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
         return x.astype(dtype) + np.zeros((), dtype)  # no -0
 
 
-def _below(curve: Curve, level: float, low: float, high: float) -> np.ndarray:
+def _below(curve: Curve, level: Level, low: float, high: float) -> np.ndarray:
     """The intervals where the slope is below a level, [n, 2]."""
-    flat = np.abs(curve.slope) < level
+    x, new = np.unique(np.concatenate([curve.roots, curve.x]), return_index=True)  # narrow ones around roots, too
+    slope = np.concatenate([curve.sample(curve.roots)[1], curve.slope])[new]
+    flat = np.abs(slope) < level.value
     at = np.flatnonzero(flat[1:] != flat[:-1])
+    sign = np.sign(np.where(flat[at], slope[at + 1], slope[at]))
 
     def same(x: np.ndarray, which: np.ndarray) -> np.ndarray:
-        return (np.abs(curve.sample(x)[1]) < level) == flat[at[which]]
+        return (np.abs(curve.sample(x)[1]) < level.value) == flat[at[which]]
 
-    ends = brackets.rounder(*brackets.bisect(same, curve.x[at], curve.x[at + 1]))
+    inside, outside = brackets.bisect(same, x[at], x[at + 1])
+    ends = brackets.rounder(inside, outside)
+    if curve.wide:
+        ends = averages.crossings(lambda x, which: sign[which] * curve.sample(x)[1], inside, outside, ends, level)
     ends = np.concatenate([[low] if flat[0] else [], ends, [high] if flat[-1] else []])
-    return ends.reshape(-1, 2)
+    spans = ends.reshape(-1, 2)
+    # A single number, as 0 for sign(x) g(abs(x)), of which jax.grad says that the slope is 0, is no interval.
+    return spans[spans[:, 0] < spans[:, 1]]
 
 
 def _around_root(spans: np.ndarray, curve: Curve) -> np.ndarray:
@@ -187,7 +201,7 @@ def _around_root(spans: np.ndarray, curve: Curve) -> np.ndarray:
 
 def _argmax(curve: Curve, dtype: np.dtype, low: float, high: float) -> np.ndarray:
     """Where the slope is largest: an infinity if it only tends to its largest, else a number of the dtype."""
-    top = np.abs(curve.slope) >= curve.max_slope * (1 - 4 * np.finfo(np.float64).eps)
+    top = np.abs(curve.slope) >= np.abs(curve.slope).max() * (1 - 4 * np.finfo(np.float64).eps)
     best = np.flatnonzero(top)[np.argmin(np.abs(curve.x[top]))]
     first, last = next(run for run in brackets.runs(top) if run[0] <= best <= run[1])
     for end, inner, side in ((high, first, -1), (low, last, 1)):

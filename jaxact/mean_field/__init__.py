@@ -14,7 +14,7 @@ from jaxact.mean_field.depth import Propagation as Propagation
 from jaxact.mean_field.depth import gradient_variance as gradient_variance
 from jaxact.mean_field.depth import jacobian_variance as jacobian_variance
 from jaxact.mean_field.depth import propagate as propagate
-from jaxact.mean_field.lengths import fixed_length as fixed_length
+from jaxact.mean_field.fixed_lengths import fixed_length as fixed_length
 from jaxact.mean_field.lengths import length_map as length_map
 from jaxact.mean_field.networks import Measurement as Measurement
 from jaxact.mean_field.networks import measure as measure

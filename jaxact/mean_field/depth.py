@@ -10,6 +10,7 @@ from jax.typing import ArrayLike
 from jaxact.analysis.moments import over_arrays
 from jaxact.errors import InputError, shown
 from jaxact.mean_field import pairs
+from jaxact.mean_field.fixed_lengths import q_star
 from jaxact.mean_field.lengths import (
     Q_MIN,
     at_zero,
@@ -18,7 +19,6 @@ from jaxact.mean_field.lengths import (
     check_sigmas,
     integrals,
     q_limit,
-    q_star,
 )
 
 # sigma_w^2 of the usual initialisers, for layers as wide as their input where that matters.

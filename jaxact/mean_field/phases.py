@@ -11,15 +11,14 @@ from jaxact.analysis import quadrature
 from jaxact.analysis.moments import over_arrays
 from jaxact.errors import InputError, shown
 from jaxact.mean_field import pairs
+from jaxact.mean_field.fixed_lengths import exploding, q_star
 from jaxact.mean_field.lengths import (
     at_zero,
     check_callable,
     check_q,
     check_sigmas,
-    exploding,
     integrals,
     q_limit,
-    q_star,
 )
 
 
