@@ -20,7 +20,7 @@ LOOPS = {"scan": "jaxpr", "cond": "branches"}
 """Loops and branches that are entered where something in them is tapped, with the parameter of their bodies."""
 
 SAME_DERIVATIVE = "same_derivative"
-"""Name of the jitted body of a custom rule that is its own derivative, only faster: such a call is entered too."""
+"""Name of the jitted body of a custom rule that is only a faster form of its derivative: it is entered, too."""
 
 OPAQUE = ("while", "shard_map", "custom_vjp_call", "custom_jvp_call")
 """Calls that are evaluated whole."""
@@ -107,13 +107,6 @@ def call_name(eqn: Any) -> str | None:
     return None
 
 
-def _body_of_call(eqn: Any) -> Any:
-    """The body of a call that is entered, None of any other equation."""
-    if eqn.primitive.name == "custom_jvp_call" and call_name(eqn) == SAME_DERIVATIVE:
-        return eqn.params["call_jaxpr"]
-    return eqn.params.get(CALLS.get(eqn.primitive.name, ""))
-
-
 def bodies(eqn: Any, parameter: str | None = None) -> list[Any]:
     """Closed jaxprs among the parameters of an equation, or in one of them (bodies of loops, branches)."""
     found = []
@@ -157,8 +150,9 @@ def flatten(closed: Any, whole: Callable[[Any], bool], avals: list[Any] | None =
         for eqn in jaxpr.eqns:
             inner_stack = "/".join(part for part in (stack, str(eqn.source_info.name_stack)) if part)
             inputs = tuple(read(atom) for atom in eqn.invars)
-            body = _body_of_call(eqn)
-            if body is not None and not whole(eqn):
+            same = eqn.primitive.name == "custom_jvp_call" and call_name(eqn) == SAME_DERIVATIVE
+            if (same or eqn.primitive.name in CALLS) and not whole(eqn):
+                body = eqn.params["call_jaxpr" if same else CALLS[eqn.primitive.name]]
                 entered, values = (body.jaxpr, body.consts) if isinstance(body, core.ClosedJaxpr) else (body, ())
                 call = len(program.calls)
                 program.calls.append((eqn, inputs, ()))

@@ -1,4 +1,4 @@
-"""Max-pooling of convolutions whose outputs come by the corners of 2 x 2 squares, alone and after an activation."""
+"""Max-pooling of arrays that come by the corners of 2 x 2 squares, alone and after an activation."""
 
 from collections.abc import Callable
 
@@ -42,9 +42,9 @@ def activated_max_of_corners(activation: Callable[[Array], Array]) -> Callable[[
 
     XLA's CPU backend takes sums and products for free, and so it fuses a long activation into all that has use for
     its values: into the maximum, into each comparison with it, and into the gradient once more, in loops that LLVM
-    does not vectorise; a step of LeNet-5 with golu took 24 times that with relu. An `optimization_barrier` is gone
-    before it fuses. A call that is marked not to be inlined stays one, and what it computes is a loop of its own.
-    The slope is needed only where the maximum is: at a quarter of the inputs.
+    does not vectorise. An `optimization_barrier` is gone before it fuses. A call that is marked not to be inlined stays
+    one, and what it computes is a loop of its own. The slope is needed only where the maximum is: at a quarter of
+    the inputs.
 
     Args:
       activation: function of one array, each number alone.
@@ -52,7 +52,6 @@ def activated_max_of_corners(activation: Callable[[Array], Array]) -> Callable[[
     Returns:
       Function of inputs that came with ``corners``: ``max_of_corners(activation(x))``, with its derivatives.
     """
-    wide = jnp.float32  # at least, for slopes: what is rounded is their product with the gradient
     value = jax.jit(activation)
     slope = jax.jit(lambda x: jax.jvp(activation, (x,), (jnp.ones_like(x),))[1])
 
@@ -67,12 +66,15 @@ def activated_max_of_corners(activation: Callable[[Array], Array]) -> Callable[[
         y = _apart(value(x))
         first = _first_greatest(y)
         there = jnp.where(first < 2, jnp.where(first == 0, x[0], x[1]), jnp.where(first == 2, x[2], x[3]))
-        factor = _apart(slope(there.astype(jnp.promote_types(x.dtype, wide))))
-        return max_of_corners(y), (factor * _at(first, dx).astype(factor.dtype)).astype(y.dtype)
+        wide = jnp.promote_types(x.dtype, jnp.float32)  # what is rounded is the product
+        factor = _apart(slope(there.astype(wide)))
+        return max_of_corners(y), (factor * _at(first, dx).astype(wide)).astype(y.dtype)
 
     return same_derivative
 
 
 def _apart(y: Array) -> Array:
-    """Marks the call of a jitted function that ``y`` is the result of as one that is not to be inlined."""
-    return set_xla_metadata(y, inlineable="false")
+    """Marks the call of a jitted function that ``y`` is the result of as one that a CPU does not inline."""
+    if jax.default_backend() != "cpu":
+        return y
+    return set_xla_metadata(y, inlineable="false")  # pyright: ignore[reportReturnType]
