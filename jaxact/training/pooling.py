@@ -42,9 +42,9 @@ def activated_max_of_corners(activation: Callable[[Array], Array]) -> Callable[[
 
     XLA's CPU backend takes sums and products for free, and so it fuses a long activation into all that has use for
     its values: into the maximum, into each comparison with it, and into the gradient once more, in loops that LLVM
-    does not vectorise. An `optimization_barrier` is gone before it fuses. A call that is marked not to be inlined stays
-    one, and what it computes is a loop of its own. The slope is needed only where the maximum is: at a quarter of
-    the inputs.
+    does not vectorise. An `optimization_barrier` is gone before it fuses. A call that is marked not to be inlined
+    stays one, and what it computes is a loop of its own. The slope is needed only where the maximum is: at a
+    quarter of the inputs.
 
     Args:
       activation: function of one array, each number alone.
