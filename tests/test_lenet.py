@@ -228,7 +228,7 @@ def pooled_plainly(activation):
     return lambda x: max_of_corners(activation(x))
 
 
-@pytest.mark.parametrize("name", ["golu", "gcu", "xielu", wavy], ids=str)
+@pytest.mark.parametrize("name", ["golu", "gcu", "xielu", wavy], ids=["golu", "gcu", "xielu", "wavy"])
 def test_pooling_after_an_activation_is_that_of_its_values(name):
     activation = jaxact.get(name)
     x, direction, cotangent = 3 * normal(4, 5, 3, 7), normal(4, 5, 3, 7, seed=1), normal(5, 3, 7, seed=2)
