@@ -21,12 +21,12 @@ def max_of_corners(y: Array) -> Array:
 @max_of_corners.defjvp
 def _(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
     (y,), (dy,) = primals, tangents
-    return max_of_corners(y), _at(_first_greatest(y), dy)
-
-
-def _first_greatest(y: Array) -> Array:
-    """Number of the corner, int8, that is the maximum, of several the first one."""
     greatest = max_of_corners(y)
+    return greatest, _at(_first_equal(y, greatest), dy)
+
+
+def _first_equal(y: Array, greatest: Array) -> Array:
+    """Number of the corner, int8, that is the maximum, of several the first one."""
     first = jnp.where(y[2] == greatest, 2, 3)
     return jnp.where(y[0] == greatest, 0, jnp.where(y[1] == greatest, 1, first)).astype(jnp.int8)
 
@@ -64,11 +64,12 @@ def activated_max_of_corners(activation: Callable[[Array], Array]) -> Callable[[
     def _(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
         (x,), (dx,) = primals, tangents
         y = _apart(value(x))
-        first = _first_greatest(y)
+        greatest = max_of_corners(y)
+        first = _first_equal(y, greatest)
         there = jnp.where(first < 2, jnp.where(first == 0, x[0], x[1]), jnp.where(first == 2, x[2], x[3]))
         wide = jnp.promote_types(x.dtype, jnp.float32)  # what is rounded is the product
         factor = _apart(slope(there.astype(wide)))
-        return max_of_corners(y), (factor * _at(first, dx).astype(wide)).astype(y.dtype)
+        return greatest, (factor * _at(first, dx).astype(wide)).astype(y.dtype)
 
     return same_derivative
 
