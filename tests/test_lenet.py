@@ -11,7 +11,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 import jaxact
 from jaxact import InputError, LeNet5
 from jaxact.training import layer_table
-from jaxact.training.convolution import convolve, max_of_corners, tile_side
+from jaxact.training.convolution import convolve, tile_side
+from jaxact.training.pooling import activated_max_of_corners, max_of_corners
 
 COUNTS = {"conv1": 456, "conv2": 2_416, "conv3": 48_120, "dense1": 645_204, "dense2": 850}
 
@@ -221,6 +222,48 @@ def test_equal_corners_give_the_gradient_to_the_first():
     np.testing.assert_array_equal(grad, [[1, 0, 1, 0], [0, 1, 0, 0], [0, 0, 0, 1], [0, 0, 0, 0]])
     _, tangent = jax.jvp(max_of_corners, (y,), (jnp.arange(16.0).reshape(4, 4),))
     np.testing.assert_array_equal(tangent, [0, 5, 2, 11])
+
+
+def pooled_plainly(activation):
+    return lambda x: max_of_corners(activation(x))
+
+
+@pytest.mark.parametrize("name", ["golu", "gcu", "xielu", wavy], ids=["golu", "gcu", "xielu", "wavy"])
+def test_pooling_after_an_activation_is_that_of_its_values(name):
+    activation = jaxact.get(name)
+    x, direction, cotangent = 3 * normal(4, 5, 3, 7), normal(4, 5, 3, 7, seed=1), normal(5, 3, 7, seed=2)
+
+    def results(pooled):
+        value, transpose = jax.vjp(pooled, x)
+        return value, jax.jvp(pooled, (x,), (direction,))[1], *transpose(cotangent)
+
+    ours = jax.jit(lambda: results(activated_max_of_corners(activation)))()
+    for got, due in zip(ours, results(pooled_plainly(activation)), strict=True):
+        np.testing.assert_allclose(got, due, rtol=1e-6, atol=1e-7)
+
+
+def test_pooling_after_an_activation_gives_the_gradient_to_the_first_of_equal_values():
+    x = jnp.asarray([[1.0, 2, 2, -1], [-1, 0.5, 2, 3], [1, -0.5, 0.25, 1], [-1, 0.5, -0.25, 1]])
+    for dtype in (jnp.float32, jnp.bfloat16):
+        ours, plain = (
+            jax.grad(lambda x, f=f: f(x).sum())(x.astype(dtype))
+            for f in (activated_max_of_corners(jaxact.cos), pooled_plainly(jaxact.cos))
+        )
+        assert ours.dtype == dtype
+        np.testing.assert_array_equal(ours, plain)
+        np.testing.assert_array_equal(jnp.argmax(ours != 0, axis=0), [0, 1, 2, 0])
+
+
+def test_no_loop_evaluates_the_activation_for_each_comparison():
+    def gradient(x):
+        return jax.value_and_grad(lambda x: activated_max_of_corners(jnp.sin)(x).sum())(x)
+
+    program = jax.jit(gradient).lower(jax.ShapeDtypeStruct((4, 16, 6, 128), jnp.float32)).compile().as_text()
+    computing = [part for part in program.split("\n\n") if " sine(" in part or " cosine(" in part]
+    assert len(computing) == 2  # its values and its slopes
+    for part in computing:
+        assert " maximum(" not in part
+        assert " compare(" not in part
 
 
 # --- mistakes ---------------------------------------------------------------------------------------------

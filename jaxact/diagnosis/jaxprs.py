@@ -19,8 +19,11 @@ CALLS = {"jit": "jaxpr", "pjit": "jaxpr", "closed_call": "call_jaxpr", "checkpoi
 LOOPS = {"scan": "jaxpr", "cond": "branches"}
 """Loops and branches that are entered where something in them is tapped, with the parameter of their bodies."""
 
+SAME_DERIVATIVE = "same_derivative"
+"""Name of the jitted body of a custom rule that is only a faster form of its derivative: it is entered, too."""
+
 OPAQUE = ("while", "shard_map", "custom_vjp_call", "custom_jvp_call")
-"""Calls that are always evaluated whole."""
+"""Calls that are evaluated whole."""
 
 Tap = Callable[[Any, Mapping[int, Any], Any], tuple[Any, Any]]
 """Function of a value, of the values of the variables before it, and of a slot: what goes on, and what is kept."""
@@ -147,8 +150,9 @@ def flatten(closed: Any, whole: Callable[[Any], bool], avals: list[Any] | None =
         for eqn in jaxpr.eqns:
             inner_stack = "/".join(part for part in (stack, str(eqn.source_info.name_stack)) if part)
             inputs = tuple(read(atom) for atom in eqn.invars)
-            if eqn.primitive.name in CALLS and not whole(eqn):
-                body = eqn.params[CALLS[eqn.primitive.name]]
+            same = eqn.primitive.name == "custom_jvp_call" and call_name(eqn) == SAME_DERIVATIVE
+            if (same or eqn.primitive.name in CALLS) and not whole(eqn):
+                body = eqn.params["call_jaxpr" if same else CALLS[eqn.primitive.name]]
                 entered, values = (body.jaxpr, body.consts) if isinstance(body, core.ClosedJaxpr) else (body, ())
                 call = len(program.calls)
                 program.calls.append((eqn, inputs, ()))

@@ -165,23 +165,3 @@ def _windows(x: Array, tile: int, halo: int) -> Array:
         for i, down in parts
     ]
     return jnp.concatenate(blocks, axis=0).reshape(window**2, channels, -1, n)
-
-
-@jax.custom_jvp
-def max_of_corners(y: Array) -> Array:
-    """Max-pooling of outputs that came with ``corners``: the maximum over the first axis, of length 4.
-
-    Where corners are equal the first one has the gradient, as in XLA's max-pooling. The rule is written down
-    because that of `jnp.max` shares it among them.
-    """
-    return jnp.maximum(jnp.maximum(y[0], y[1]), jnp.maximum(y[2], y[3]))
-
-
-@max_of_corners.defjvp
-def _(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
-    (y,), (dy,) = primals, tangents
-    greatest = max_of_corners(y)
-    first = jnp.where(y[2] == greatest, 2, 3)
-    first = jnp.where(y[0] == greatest, 0, jnp.where(y[1] == greatest, 1, first)).astype(jnp.int8)
-    chosen = first[None] == jnp.arange(4, dtype=jnp.int8).reshape(4, *[1] * first.ndim)
-    return greatest, jnp.where(chosen, dy, 0).sum(axis=0)

@@ -12,7 +12,8 @@ from jax.typing import DTypeLike
 from jaxact.catalog import get, is_monotone
 from jaxact.errors import InputError
 from jaxact.training.config import TrainConfig
-from jaxact.training.convolution import convolve, max_of_corners
+from jaxact.training.convolution import convolve
+from jaxact.training.pooling import activated_max_of_corners, max_of_corners
 
 Formulation = Literal["auto", "plain", "spectral"]
 
@@ -114,7 +115,7 @@ class LeNet5(nnx.Module):
                     return self.activation(biased(y))
                 if monotone:
                     return self.activation(biased(max_of_corners(y)))
-                return max_of_corners(self.activation(biased(y)))
+                return activated_max_of_corners(self.activation)(biased(y))
 
             return convolve(x, kernel, finish, corners=pooled)
 
