@@ -51,7 +51,8 @@ def called(site: SiteRecord) -> str:
     """The function of a site as one would call it from jaxact, or where it stands if it is of no catalogue."""
     if site.name is None:
         return f"<your function, line {site.line}>" if site.line else "<your function>"
-    return f"jaxact.{site.name}" if site.name.isidentifier() else f'jaxact.get("{site.name}")'
+    name, bracket, parameters = site.name.partition("(")
+    return f"functools.partial(jaxact.{name}, {parameters}" if bracket else f"jaxact.{name}"
 
 
 def others(count: int, what: str = "site") -> str:

@@ -9,8 +9,8 @@ import numpy as np
 
 from jaxact.analysis.moments import moments
 from jaxact.catalog import get
+from jaxact.diagnosis.facts import agrees
 from jaxact.diagnosis.links import Link
-from jaxact.diagnosis.naming import agrees
 from jaxact.diagnosis.parameters import weights_at
 from jaxact.diagnosis.sites import Site
 from jaxact.diagnosis.statistics import SiteRecord

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from jaxact.diagnosis.facts import facts_of, name_of
 from jaxact.diagnosis.jaxprs import OPAQUE, Node, Program, bodies, call_name, flatten, is_float, scan_inputs
 from jaxact.diagnosis.layers import Layer, inputs_of, layer_before, reaches_layer, users_of
-from jaxact.diagnosis.naming import name_of
 from jaxact.diagnosis.recover import Recovered, recover
 from jaxact.diagnosis.regions import CONTRACTIONS, LINEAR, Variable, is_whole, variables_of
 
@@ -138,7 +138,7 @@ def _function_of(program: Program, table: list[Variable], users: list, known: Ma
             break
     starts = [root]
     starts += [v for v, facts in enumerate(table) if facts.root == root and v != root and not facts.curved]
-    fallback = None
+    functions = []
     for last in dict.fromkeys((out, end)):
         for first in starts:
             if not (is_float(program.avals[first]) and is_float(program.avals[last])):
@@ -151,8 +151,11 @@ def _function_of(program: Program, table: list[Variable], users: list, known: Ma
             name = name_of(function, called)
             if name is not None:
                 return first, last, function, name
-            if first == root and last == end:
-                fallback = function
+            functions.append((first, last, function))
+    for first, last, function in functions:
+        if (name := facts_of(function).with_parameters) is not None:
+            return first, last, function, name
+    fallback = next((f for first, last, f in functions if (first, last) == (root, end)), None)
     return root, end, fallback, None
 
 

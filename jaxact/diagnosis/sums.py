@@ -8,7 +8,7 @@ import numpy as np
 from jax import Array, lax
 
 from jaxact.catalog import get
-from jaxact.diagnosis.naming import agrees
+from jaxact.diagnosis.facts import agrees, facts_of
 from jaxact.diagnosis.sites import Site
 
 SATURATED = 0.01
@@ -89,23 +89,6 @@ def by_unit(x: Array, axis: int) -> Array:
     return moved.reshape(-1, moved.shape[-1])
 
 
-def slope_of(site: Site, z: Any) -> Array:
-    """f'(z) of the function of a site, by its own rules of differentiation."""
-
-    @jax.jit
-    def slope(z: Array) -> Array:
-        value, pull = jax.vjp(site.function, z)
-        return pull(jnp.ones_like(value))[0]
-
-    return slope(jnp.asarray(z))
-
-
-def steepest(site: Site, dtype: Any) -> float:
-    """Max |f'| over [-8, 8], at steps of 1/128."""
-    slopes = np.abs(np.asarray(slope_of(site, jnp.linspace(-8, 8, 2049, dtype=dtype))).astype(np.float64))
-    return float(np.nanmax(slopes)) if np.isfinite(slopes).any() else 1.0
-
-
 class Forwards:
     """Measures a site in a forward pass.
 
@@ -117,8 +100,7 @@ class Forwards:
 
     def __init__(self, site: Site, axis: int, *, histograms: bool):
         self.site, self.axis, self.histograms = site, axis, histograms
-        dtype = site.function.program.avals[site.z].dtype
-        self.steepest = steepest(site, dtype)
+        self.steepest = facts_of(site.function).steepest
         self.exact = get(site.name) if site.name is not None and agrees(site.function, site.name) else None
 
     def __call__(self, z: Array, a: Array, scalars: Any) -> Forward:

@@ -140,7 +140,7 @@ def saturated_inputs(evidence: Evidence) -> Iterator[Verdict]:
     found = []
     for i, site in enumerate(evidence.sites):
         if site.saturated >= limit:
-            due = _normal_share(evidence, i)
+            due = flat_share(evidence.function_of(i))
             excess = (site.saturated - due) / (1 - due) if due < 0.5 else 0.0
             found += [(excess, due, i)] * (excess >= limit)
     if not found:
@@ -162,18 +162,7 @@ def saturated_inputs(evidence: Evidence) -> Iterator[Verdict]:
     yield evidence.verdict("saturated", i, numbers, reason, fix, left=1 - excess)
 
 
-def _normal_share(evidence: Evidence, i: int) -> float:
-    name = evidence.sites[i].name
-    return _named_share(name) if name is not None and name.isidentifier() else flat_share(evidence.function_of(i))
-
-
-@functools.cache
-def _named_share(name: str) -> float:
-    from jaxact.catalog import get
-
-    return flat_share(get(name))
-
-
+@functools.lru_cache(maxsize=64)
 def flat_share(function: Callable[[Any], Any]) -> float:
     """Share of N(0, 1) where a function has less than 1 % of its steepest slope in [-8, 8]."""
     z = np.linspace(-8, 8, 2049, dtype=np.float32)
