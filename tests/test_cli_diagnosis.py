@@ -173,9 +173,17 @@ def test_page_escapes_and_tells_everything(tmp_path):
 
 
 def test_run(run, no_data, call):
-    code, out, err = call("diagnose", run, "--examples", "40", "--json")
+    strict = ("--threshold", "vanishing=1", "--threshold", "exploding=1.000001")
+    code, out, err = call("diagnose", run, "--examples", "40", "--json", *strict)
     assert (code, err) == (0, "")
     found = json.loads(out)
+    assert "healthy" not in [verdict["kind"] for verdict in found["verdicts"]]
+    trained = load_trained(run)
+    assert trained.optimizer[1][0].count == 8  # Adam's, after two epochs of four steps
+    for record in found["parameters"]:
+        fresh = 1e-3 * np.prod(record["shape"]) ** 0.5 / record["norm"]  # its first update
+        assert 0 < record["update"] < 2 * fresh
+        assert record["update"] != pytest.approx(fresh, rel=1e-3)
     assert [site["layer"] for site in found["sites"]] == [
         f"{layer}.kernel" for layer in ("conv1", "conv2", "conv3", "dense1")
     ]
@@ -237,6 +245,11 @@ WRONG = [
     (MODEL, "go together"),
     (("nowhere", *XY), "go together"),
     (("nowhere", "--examples", "0"), "--examples must be at least 1"),
+    (("nowhere", "--threshold", "deed=0.1"), "--threshold must be NAME=VALUE with a name of dead, firing,"),
+    (("nowhere", "--threshold", "dead"), "--threshold dead must be a number, as in dead=0.5, got ''"),
+    (("nowhere", "--threshold", "dead=most"), "--threshold dead must be a number"),
+    (("nowhere", "--threshold", "input=9", "--threshold", "dead=2"), "--threshold dead must be a share"),
+    (("nowhere", "--threshold", "input=nan"), "--threshold input must be a factor"),
     ((*MODEL, *XY, "--figure", "x.bmp"), ".png, .svg or .pdf"),
     ((*MODEL, *XY, "--html", "."), "--html must name a file"),
     (("--model", "theirs", *XY), "package.module:factory, got 'theirs'"),
@@ -269,7 +282,12 @@ def test_mistake_is_one_line(args, words, call):
 
 @pytest.mark.parametrize(
     ("args", "words"),
-    [((), "required"), (("nowhere",), "not a run folder"), (("nowhere", "--out", "."), "must name a file")],
+    [
+        ((), "required"),
+        (("nowhere", "--threshold", "dead=2"), "--threshold dead must be a share"),
+        (("nowhere",), "not a run folder"),
+        (("nowhere", "--out", "."), "must name a file"),
+    ],
 )
 def test_mistakes_with_reports(args, words, call):
     code, out, err = call("report", *args)

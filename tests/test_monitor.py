@@ -1,14 +1,19 @@
 """The monitor: what it sees is what `diagnose` sees, it changes nothing, and it costs what it says."""
 
+import contextlib
 import dataclasses
 import itertools
 import json
+import os
+import re
+import sys
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+import tqdm
 from flax import linen as nn
 from flax import nnx
 from toy import bits, timeless, toy
@@ -376,6 +381,37 @@ def test_an_alarm_when_a_verdict_appears(monkeypatch, tmp_path, capsys):
     assert len(told) == 2
     monitor.tell("this")
     assert capsys.readouterr() == ("", "jaxact: this\n")
+
+
+def test_alarms_leave_a_live_bar_whole(monkeypatch):
+    """On a terminal: what is there in the end is the alarm on a line of its own, and the bar on the last one."""
+    ours, theirs = os.openpty()
+    with os.fdopen(theirs, "w") as terminal:
+        monkeypatch.setattr(sys, "stderr", terminal)
+        with tqdm.tqdm(total=4, desc="epoch 1", file=terminal, ncols=60, mininterval=0) as bar:
+            for step in range(4):
+                bar.update()
+                if step == 2:
+                    monitor.tell("step 2: dead at first: dead it is.")
+    text = ""
+    with contextlib.suppress(OSError):  # as the end of a terminal is told
+        while part := os.read(ours, 1 << 16).decode():
+            text += part
+    os.close(ours)
+    lines, column = [""], 0
+    for part in re.split(r"(\r|\n)", text):
+        if part == "\n":
+            lines.append("")
+            column = 0
+        elif part == "\r":
+            column = 0
+        else:
+            lines[-1] = lines[-1][:column].ljust(column) + part + lines[-1][column + len(part) :]
+            column += len(part)
+    told, last = [line.rstrip() for line in lines if line.strip()]
+    assert told == "jaxact: step 2: dead at first: dead it is."
+    assert last.startswith("epoch 1: 100%")
+    assert last.count("epoch 1") == 1
 
 
 def test_the_file_is_the_history(tmp_path):

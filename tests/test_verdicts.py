@@ -106,9 +106,9 @@ def record(**changes):
     values = {
         "layer": "a.kernel", "index": (), "name": "tanh", "file": "model.py", "line": 3, "shape": (1000, 100),
         "dtype": "float32", "calls": 1, "z": blank, "a": blank, "gate": 0.5, "slope": 0.7, "saturated": 0.003,
-        "zero": 0.0, "zero_by_dtype": 0.0, "not_finite": 0.0, "units": 100, "dead": (), "silent": (), "rare": (),
-        "dormant": (), "cut_off": (), "tau": 0.025, "examples": 1000, "firing_bound": 0.003, "gradient_z": 1.0,
-        "gradient_a": 1.0, "gradient_zero": 0.0,
+        "open": None, "zero": 0.0, "zero_by_dtype": 0.0, "not_finite": 0.0, "units": 100, "dead": (),
+        "silent": (), "rare": (), "dormant": (), "cut_off": (), "tau": 0.025, "examples": 1000, "firing_bound": 0.003, "gradient_z": 1.0,
+        "gradient_a": 1.0, "gradient_zero": 0.0, "gradient_steps": (),
     }  # fmt: skip
     return SiteRecord(**values | changes)
 
@@ -187,6 +187,13 @@ def test_few_examples_cry_no_wolf():
     assert kinds_of([record(dead=range(60), **few)]) == ["healthy"]
     assert kinds_of([record(dead=range(100), **few)]) == ["dead"]
     assert kinds_of([record(dead=range(60), **few)], thresholds=Thresholds(firing=0.3)) == ["dead"]
+
+
+def test_open_gates_keep_what_they_are_to_keep():
+    gates = {"name": "sigmoid", "saturated": 0.9}
+    assert kinds_of([record(**gates, open=0.9)], function=jax.nn.sigmoid) == ["healthy"]
+    for opened in (None, 0.0, 0.3):
+        assert kinds_of([record(**gates, open=opened)], function=jax.nn.sigmoid) == ["saturated"]
 
 
 def test_relu_is_judged_by_its_dead_units():

@@ -64,14 +64,14 @@ def path_of_extreme(flows: Sequence[Flow], sign: int) -> tuple[Flow, ...]:
     """The flows, one after the other, over which the gradient changes most on its way back.
 
     Args:
-      flows: by growing target.
+      flows: one after the other: those into a site before those out of it.
       sign: -1 for where it falls most, 1 for where it grows most.
 
     Returns:
       From the first site to the last; empty if it does neither. Flows that are not finite part the network.
     """
     best: dict[int, tuple[float, tuple[Flow, ...]]] = {}
-    for flow in sorted(flows, key=lambda flow: flow.target):
+    for flow in flows:
         if not math.isfinite(flow.factor):
             continue
         before, path = best.get(flow.source, (0.0, ()))

@@ -32,6 +32,7 @@ class Forward(NamedTuple):
       gate: sum of |f'(z)| / max |f'|.
       slope: sum of f'(z)^2.
       saturated: inputs with |f'(z)| < 0.01 max |f'|.
+      open: those of them with z > 0, of a gate that keeps a state; -1 for any other site.
       zero: inputs with f'(z) = 0 exactly.
       lost: those of them where the function of that name in jaxact has a slope, in float32; -1 if unknown.
       not_finite: pre-activations or activations that are no finite numbers.
@@ -50,6 +51,7 @@ class Forward(NamedTuple):
     gate: Array
     slope: Array
     saturated: Array
+    open: Array
     zero: Array
     lost: Array
     not_finite: Array
@@ -118,6 +120,8 @@ class Forwards:
         z, a = z.astype(jnp.float32), a.astype(jnp.float32)
         z_mean, z_square, z_bins = spread(z, self.histograms)
         a_mean, a_square, a_bins = spread(a, self.histograms)
+        saturated = gate < SATURATED
+        opened = jnp.sum(saturated & (z > 0), dtype=jnp.int32) if self.site.keeps else jnp.int32(-1)
         bad = ~(jnp.isfinite(z) & jnp.isfinite(a))
         return Forward(
             jnp.int32(1),
@@ -129,7 +133,8 @@ class Forwards:
             a_bins,
             gate.sum(),
             (slope**2).sum(),
-            jnp.sum(gate < SATURATED, dtype=jnp.int32),
+            jnp.sum(saturated, dtype=jnp.int32),
+            opened,
             jnp.sum(flat, dtype=jnp.int32),
             lost,
             jnp.sum(bad, dtype=jnp.int32),
