@@ -7,6 +7,7 @@ import json
 import os
 import re
 import sys
+import termios
 
 import jax
 import jax.numpy as jnp
@@ -386,6 +387,7 @@ def test_an_alarm_when_a_verdict_appears(monkeypatch, tmp_path, capsys):
 def test_alarms_leave_a_live_bar_whole(monkeypatch):
     """On a terminal: what is there in the end is the alarm on a line of its own, and the bar on the last one."""
     ours, theirs = os.openpty()
+    termios.tcsetwinsize(ours, (24, 80))
     with os.fdopen(theirs, "w") as terminal:
         monkeypatch.setattr(sys, "stderr", terminal)
         with tqdm.tqdm(total=4, desc="epoch 1", file=terminal, ncols=60, mininterval=0) as bar:

@@ -107,7 +107,8 @@ def record(**changes):
         "layer": "a.kernel", "index": (), "name": "tanh", "file": "model.py", "line": 3, "shape": (1000, 100),
         "dtype": "float32", "calls": 1, "z": blank, "a": blank, "gate": 0.5, "slope": 0.7, "saturated": 0.003,
         "open": None, "zero": 0.0, "zero_by_dtype": 0.0, "not_finite": 0.0, "units": 100, "dead": (),
-        "silent": (), "rare": (), "dormant": (), "cut_off": (), "tau": 0.025, "examples": 1000, "firing_bound": 0.003, "gradient_z": 1.0,
+        "silent": (), "rare": (), "dormant": (), "cut_off": (),
+        "tau": 0.025, "examples": 1000, "firing_bound": 0.003, "gradient_z": 1.0,
         "gradient_a": 1.0, "gradient_zero": 0.0, "gradient_steps": (),
     }  # fmt: skip
     return SiteRecord(**values | changes)
