@@ -2,6 +2,7 @@
 
 import json
 import re
+import types
 from html.parser import HTMLParser
 
 import jax
@@ -10,6 +11,8 @@ import pytest
 from toy import toy
 
 import jaxact
+from jaxact.cli.diagnosis import _tell_updates
+from jaxact.diagnosis import ParameterRecord
 from jaxact.training import TrainConfig, fit, load_trained, sample_batches
 from jaxact.training.run import Run
 
@@ -192,6 +195,15 @@ def test_run(run, no_data, call):
     images, _ = sample_batches(load_trained(run), 40)[0]
     assert found["inputs"]["mean"] == pytest.approx(float(images.mean()), rel=1e-4)
     assert float(images.max()) <= 1
+
+
+def test_updates_are_told_by_their_extremes(capsys):
+    records = [ParameterRecord(path, shape, 1.0, 1.0, x) for path, shape, x in (
+        ("a.kernel", (2, 3), 0.001), ("a.bias", (3,), 9.0), ("b.kernel", (3, 3), 0.02),
+    )]  # fmt: skip
+    for some, text in ((records, "next update by weights: from 0.001 (a.kernel) to 0.02 (b.kernel)\n"), ([], "")):
+        _tell_updates(types.SimpleNamespace(parameters=some))
+        assert capsys.readouterr().out == text
 
 
 def test_examples_in_batches_of_one_size(run, no_data, monkeypatch):

@@ -21,7 +21,7 @@ from toy import bits, timeless, toy
 
 import jaxact
 from jaxact import InputError, Monitor, plotting
-from jaxact.diagnosis import Verdict, monitor, observer
+from jaxact.diagnosis import Thresholds, Verdict, monitor, observer
 from jaxact.diagnosis.history import NUMBERS, History
 from jaxact.diagnosis.models import cross_entropy
 from jaxact.diagnosis.pace import Pace
@@ -352,27 +352,30 @@ def test_auto_on_a_real_loop():
 
 def verdicts(monkeypatch, table):
     """Verdicts by observation, in place of those of the diagnosis; the first is of the run that compiles."""
-    true, turns = observer.summarize, iter([table[0], *table])
+    true, turns, given = observer.summarize, iter([table[0], *table]), []
 
     def summarize(*args, **options):
+        given.append(options)
         found = [Verdict(kind, 0, where, 0.5, {}, f"{kind} it is.", "Mend it.") for kind, where in next(turns)]
         return dataclasses.replace(true(*args, **options), verdicts=tuple(found))
 
     monkeypatch.setattr(observer, "summarize", summarize)
+    return given
 
 
 def test_an_alarm_when_a_verdict_appears(monkeypatch, tmp_path, capsys):
     dead, gone, fine = ("dead", "first"), ("vanishing", "second"), ("healthy", "network")
     table = [[fine], [dead], [dead, gone], [fine], [gone]]
-    verdicts(monkeypatch, table)
-    told = []
-    now = made(alarm=told.append, path=tmp_path / "seen.jsonl")
+    given = verdicts(monkeypatch, table)
+    told, strict = [], Thresholds(dead=0.25)
+    now = made(alarm=told.append, path=tmp_path / "seen.jsonl", thresholds=strict)
     seen = [now.observe(step, PARAMS, BATCH) for step in range(4)]
     assert told == [
         "step 1: dead at first: dead it is. Mend it.",
         "step 2: vanishing at second: vanishing it is. Mend it.",
     ]
     assert [len(one.alarms) for one in seen] == [0, 1, 1, 0]
+    assert all(options == {"tau": 0.025, "thresholds": strict} for options in given)
     now.save()
     later = made(alarm=told.append, path=tmp_path / "seen.jsonl")  # what was told in an earlier process stays told
     later.resume(4)

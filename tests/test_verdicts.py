@@ -1,10 +1,12 @@
 """Verdicts: every planted fault is found, alone, and none in healthy networks; each threshold is where it says."""
 
 import dataclasses
+import functools
 import importlib.util
 import io
 import json
 import math
+import re
 import sys
 from pathlib import Path
 
@@ -188,6 +190,18 @@ def test_few_examples_cry_no_wolf():
     assert kinds_of([record(dead=range(60), **few)]) == ["healthy"]
     assert kinds_of([record(dead=range(100), **few)]) == ["dead"]
     assert kinds_of([record(dead=range(60), **few)], thresholds=Thresholds(firing=0.3)) == ["dead"]
+
+
+@pytest.mark.parametrize("name", ["tanh", "elu(alpha=0.5)", "gelu(approximate=False)"])
+def test_fixes_call_functions_with_their_parameters(name):
+    (verdict,) = verdicts_of(
+        [record(name=name, saturated=0.9)], (), (), None, loss=1.0, function_of=lambda i: jnp.tanh
+    )
+    call = re.search(r"kernel_init=(.*\))\.", verdict.fix)[1]
+    ours = eval(call, {"jaxact": jaxact, "functools": functools})
+    due = jaxact.initializers.for_activation(jaxact.get(name))
+    weights = (init(jax.random.key(0), (16, 16)) for init in (ours, due))
+    assert jnp.array_equal(*weights)
 
 
 def test_open_gates_keep_what_they_are_to_keep():

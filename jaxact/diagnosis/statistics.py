@@ -39,8 +39,9 @@ class SiteRecord:
     Attributes:
       layer: path of the weights of the layer before it, or None.
       index: which of those weights, if they are stacked for a scan, else empty.
-      name: of the function in the catalogue, or None; with other parameters than the default, the name under
-        which it was jitted.
+      name: of the function in the catalogue, as `jaxact.get` takes it, with its parameters where they are
+        constants other than the defaults; or None. Where no parameters fit, as learned ones, the name under which
+        it was jitted.
       file: source file of the call, or None.
       line: its line, or None.
       shape: of the pre-activation.
