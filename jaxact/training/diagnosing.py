@@ -9,6 +9,7 @@ import numpy as np
 from flax import nnx
 from jax import Array
 
+from jaxact.terminal import tell as tell
 from jaxact.training.data import Dataset
 from jaxact.training.devices import is_first
 from jaxact.training.run import Run

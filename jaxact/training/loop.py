@@ -17,7 +17,6 @@ from jax import Array
 from tqdm import tqdm
 
 from jaxact.errors import InputError
-from jaxact.terminal import tell
 from jaxact.training import checkpoint
 from jaxact.training.config import TrainConfig, make_optimizer
 from jaxact.training.data import Dataset, check_dataset, load_dataset
@@ -30,7 +29,7 @@ from jaxact.training.devices import (
     spread_rows,
     wait_for_all,
 )
-from jaxact.training.diagnosing import Diagnosing
+from jaxact.training.diagnosing import Diagnosing, tell
 from jaxact.training.interrupt import Interrupted, deferred_signals
 from jaxact.training.lenet import LeNet5, build_model
 from jaxact.training.run import Run, check_resumable, load_run, pixel_scaling, restore
