@@ -4,6 +4,7 @@ The table of the README comes from: python scripts/planted_faults.py
 Exits with 1 if a fault is missed, taken for another, or found in a healthy network.
 """
 
+import functools
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -116,6 +117,12 @@ def rows() -> Iterator[Row]:
     )
     yield Row("healthy", "nnx", "transformer, gelu", _of(models.NnxTransformer, TOKENS))
     yield Row("healthy", "linen", "transformer, gelu", _of(models.LinenTransformer, TOKENS))
+    for kind, what, kernel in (
+        ("gain", "tanh, 8 layers in a scan, weights 5 times too small", scaled(LECUN, 0.2)),
+        ("healthy", "tanh, 8 layers in a scan", LECUN),
+    ):
+        yield Row(kind, "nnx", what, _of(functools.partial(models.NnxScanned, kernel), ROWS))
+        yield Row(kind, "linen", what, _of(functools.partial(models.LinenScanned, kernel), ROWS))
     yield Row("healthy", "nnx", "GRU", _of(models.NnxRecurrent, TOKENS))
     yield Row("healthy", "linen", "LSTM", _of(models.LinenRecurrent, TOKENS))
     yield Row("healthy", "nnx", "autoencoder, elu and sigmoid", _of(models.NnxAutoencoder, ROWS, reconstruction))

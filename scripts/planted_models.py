@@ -252,6 +252,50 @@ class NnxMasked(nnx.Module):
         return x @ self.kernels[3][...]
 
 
+class NnxScanned(nnx.Module):
+    """Eight layers in a scan, with weights of their own."""
+
+    def __init__(self, kernel: Any):
+        @nnx.vmap(in_axes=0, out_axes=0)
+        def layers(key: Array) -> nnx.Linear:
+            return nnx.Linear(16, 16, kernel_init=kernel, rngs=nnx.Rngs(key))
+
+        self.layers = layers(jax.random.split(jax.random.key(0), 8))
+        self.last = nnx.Linear(16, 10, rngs=nnx.Rngs(0))
+
+    def __call__(self, x: Array) -> Array:
+        """The outputs."""
+
+        @nnx.scan(in_axes=(0, nnx.Carry), out_axes=nnx.Carry)
+        def run(layer: nnx.Linear, x: Array) -> Array:
+            return jnp.tanh(layer(x))
+
+        return self.last(run(self.layers, x))
+
+
+class LinenScanned(nn.Module):
+    """The same."""
+
+    kernel: Any
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        """The outputs."""
+        layers = nn.scan(LinenLayer, variable_axes={"params": 0}, split_rngs={"params": True}, length=8)
+        return nn.Dense(10)(layers(self.kernel)(x, None)[0])
+
+
+class LinenLayer(nn.Module):
+    """A layer of a scan."""
+
+    kernel: Any
+
+    @nn.compact
+    def __call__(self, x: Array, _: None) -> tuple[Array, None]:
+        """What is carried, and nothing else."""
+        return nn.tanh(nn.Dense(16, kernel_init=self.kernel)(x)), None
+
+
 def reconstruction(outputs: Any, batch: Any) -> Array:
     """Mean squared distance from the inputs, in [0, 1]."""
     return jnp.mean((outputs - jax.nn.sigmoid(batch[0])) ** 2)

@@ -2,6 +2,7 @@
 
 import json
 import re
+import types
 from html.parser import HTMLParser
 
 import jax
@@ -10,6 +11,8 @@ import pytest
 from toy import toy
 
 import jaxact
+from jaxact.cli.diagnosis import _tell_updates
+from jaxact.diagnosis import ParameterRecord
 from jaxact.training import TrainConfig, fit, load_trained, sample_batches
 from jaxact.training.run import Run
 
@@ -173,9 +176,17 @@ def test_page_escapes_and_tells_everything(tmp_path):
 
 
 def test_run(run, no_data, call):
-    code, out, err = call("diagnose", run, "--examples", "40", "--json")
+    strict = ("--threshold", "vanishing=1", "--threshold", "exploding=1.000001")
+    code, out, err = call("diagnose", run, "--examples", "40", "--json", *strict)
     assert (code, err) == (0, "")
     found = json.loads(out)
+    assert "healthy" not in [verdict["kind"] for verdict in found["verdicts"]]
+    trained = load_trained(run)
+    assert trained.optimizer[1][0].count == 8  # Adam's, after two epochs of four steps
+    for record in found["parameters"]:
+        fresh = 1e-3 * np.prod(record["shape"]) ** 0.5 / record["norm"]  # its first update
+        assert 0 < record["update"] < 2 * fresh
+        assert record["update"] != pytest.approx(fresh, rel=1e-3)
     assert [site["layer"] for site in found["sites"]] == [
         f"{layer}.kernel" for layer in ("conv1", "conv2", "conv3", "dense1")
     ]
@@ -184,6 +195,15 @@ def test_run(run, no_data, call):
     images, _ = sample_batches(load_trained(run), 40)[0]
     assert found["inputs"]["mean"] == pytest.approx(float(images.mean()), rel=1e-4)
     assert float(images.max()) <= 1
+
+
+def test_updates_are_told_by_their_extremes(capsys):
+    records = [ParameterRecord(path, shape, 1.0, 1.0, x) for path, shape, x in (
+        ("a.kernel", (2, 3), 0.001), ("a.bias", (3,), 9.0), ("b.kernel", (3, 3), 0.02),
+    )]  # fmt: skip
+    for some, text in ((records, "next update by weights: from 0.001 (a.kernel) to 0.02 (b.kernel)\n"), ([], "")):
+        _tell_updates(types.SimpleNamespace(parameters=some))
+        assert capsys.readouterr().out == text
 
 
 def test_examples_in_batches_of_one_size(run, no_data, monkeypatch):
@@ -237,6 +257,11 @@ WRONG = [
     (MODEL, "go together"),
     (("nowhere", *XY), "go together"),
     (("nowhere", "--examples", "0"), "--examples must be at least 1"),
+    (("nowhere", "--threshold", "deed=0.1"), "--threshold must be NAME=VALUE with a name of dead, firing,"),
+    (("nowhere", "--threshold", "dead"), "--threshold dead must be a number, as in dead=0.5, got ''"),
+    (("nowhere", "--threshold", "dead=most"), "--threshold dead must be a number"),
+    (("nowhere", "--threshold", "input=9", "--threshold", "dead=2"), "--threshold dead must be a share"),
+    (("nowhere", "--threshold", "input=nan"), "--threshold input must be a factor"),
     ((*MODEL, *XY, "--figure", "x.bmp"), ".png, .svg or .pdf"),
     ((*MODEL, *XY, "--html", "."), "--html must name a file"),
     (("--model", "theirs", *XY), "package.module:factory, got 'theirs'"),
@@ -269,7 +294,12 @@ def test_mistake_is_one_line(args, words, call):
 
 @pytest.mark.parametrize(
     ("args", "words"),
-    [((), "required"), (("nowhere",), "not a run folder"), (("nowhere", "--out", "."), "must name a file")],
+    [
+        ((), "required"),
+        (("nowhere", "--threshold", "dead=2"), "--threshold dead must be a share"),
+        (("nowhere",), "not a run folder"),
+        (("nowhere", "--out", "."), "must name a file"),
+    ],
 )
 def test_mistakes_with_reports(args, words, call):
     code, out, err = call("report", *args)

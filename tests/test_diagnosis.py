@@ -19,7 +19,9 @@ from flax import linen as nn
 from flax import nnx
 
 import jaxact
+from jaxact.diagnosis.facts import facts_of
 from jaxact.diagnosis.models import cross_entropy, model_of
+from jaxact.diagnosis.trace import trace
 from jaxact.errors import InputError
 
 KEY = jax.random.key(0)
@@ -309,7 +311,13 @@ def test_zero_by_dtype_is_told_from_zero_by_structure():
         (lambda z: jnp.square(jax.nn.relu(z)), ["relu_squared"]),
         (lambda z: jax.nn.gelu(z, approximate=False), ["gelu(approximate=False)"]),
         (lambda z: jnp.tanh(z.astype(jnp.bfloat16)).astype(jnp.float32), ["tanh"]),
-        (lambda z: jax.nn.leaky_relu(z, 0.3), ["leaky_relu"]),
+        (lambda z: jax.nn.leaky_relu(z, 0.3), ["leaky_relu(negative_slope=0.3)"]),
+        (lambda z: jax.nn.leaky_relu(z, 0.25), ["leaky_relu(negative_slope=0.25)"]),  # not prelu
+        (lambda z: jnp.where(z > 0, z, 0.3 * z), ["leaky_relu(negative_slope=0.3)"]),
+        (lambda z: z * jax.nn.sigmoid(1.5 * z), ["swish_beta(beta=1.5)"]),
+        (lambda z: jaxact.elu(z, 0.5), ["elu(alpha=0.5)"]),
+        (lambda z: 2 * jax.nn.celu(z.astype(jnp.bfloat16), 0.3), ["celu(alpha=0.3)"]),
+        (lambda z: 30 * jnp.tanh(z * (1 / 30)) ** 3 / 7, [None]),
         (lambda z: jnp.concatenate([jax.nn.relu(z), jax.nn.relu(-z)], axis=1)[:, ::2], ["relu", "relu"]),
         (lambda z: jnp.tile(jax.nn.silu(z[:, :10]) * z[:, 10:], 2), ["silu"]),
         (lambda z: z * z, [None]),
@@ -327,8 +335,6 @@ def test_functions(function, names):
 
 
 def test_recovered_functions_are_the_functions():
-    from jaxact.diagnosis.diagnose import trace
-
     x = jnp.linspace(-5, 5, 101)
     model = CASES["mlp"].make()
     sites = trace(model_of(model, {}), (ROWS, LABELS), None).sites
@@ -379,8 +385,8 @@ def test_layers_in_a_scan_are_told_apart(wrap):
     for ours, theirs in zip(loop.sites, plain.sites, strict=True):
         same_numbers(ours, theirs)
         assert "lax.scan" in Path(ours.file).read_text().splitlines()[ours.line - 1]
-    factors = [[flow.factor for flow in diagnosis.flows[:2]] for diagnosis in (loop, plain)]
-    assert factors[0] == pytest.approx(factors[1], abs=1e-5)
+    for ours, theirs in zip(loop.flows, plain.flows, strict=True):
+        same_numbers(ours, theirs)
 
 
 def test_steps_of_time_in_a_scan_are_put_together():
@@ -404,6 +410,15 @@ def test_steps_of_time_in_a_scan_are_put_together():
     assert site.z.mean == pytest.approx(float(z.mean()), abs=1e-6)
     assert site.z.std == pytest.approx(float(z.std()), rel=1e-5)
     assert site.slope == pytest.approx(float(jnp.mean(jnp.cosh(z) ** -4.0)) ** 0.5, rel=1e-5)
+
+    def loss(shifts):
+        h = jnp.zeros((4, 8))
+        for t in range(7):
+            h = jnp.tanh(TOKENS[:, t] @ params["in"] + h @ params["rec"] + shifts[t])
+        return cross_entropy(h @ params["last"], (TOKENS, LABELS[:4]))
+
+    by_step = jax.jit(jax.grad(loss))(jnp.zeros((7, 4, 8)))
+    assert site.gradient_steps == pytest.approx(jnp.linalg.norm(by_step, axis=(1, 2)).tolist(), rel=1e-4)
 
 
 @pytest.mark.parametrize("axis", [0, 1])
@@ -442,6 +457,48 @@ def test_recurrent_layers():
     names = [site.name for site in diagnosis.sites]
     assert names == ["sigmoid", "sigmoid", "tanh", "sigmoid", "tanh", "sigmoid", "sigmoid", "tanh"]
     assert not diagnosis.not_covered
+    # the forget gate of the LSTM, the update gate of the GRU; no sigmoid outside of scans is a gate of theirs
+    gates = [site.layer for site in diagnosis.sites if site.open is not None]
+    assert gates == ["LSTMCell_0.if.kernel", "GRUCell_0.hz.kernel"]
+    for site in diagnosis.sites:
+        if site.open is not None:
+            assert site.open == 0
+            assert site.a.mean == pytest.approx(0.5, abs=0.05)
+    assert all(len(site.gradient_steps) == 7 for site in diagnosis.sites)
+
+
+@pytest.mark.parametrize(("bias", "share"), [(8.0, 1.0), (-8.0, 0.0)])
+def test_gates_that_keep_a_state(bias, share):
+    """With the bias of log T an open gate is as it should be; a closed one is not."""
+
+    def network(params, batch):
+        def step(c, x):
+            return jax.nn.sigmoid(x @ params["gate"] + bias) * c + jnp.tanh(x @ params["in"]), None
+
+        return jax.lax.scan(step, jnp.zeros((4, 8)), jnp.swapaxes(batch[0], 0, 1))[0] @ params["last"]
+
+    params = {"gate": LAYERS[0], "in": LAYERS[1], "last": LAST}
+    diagnosis = jaxact.diagnose((network, params), (TOKENS, LABELS[:4]))
+    gate, cell = sorted(diagnosis.sites, key=lambda site: site.name)
+    assert (gate.name, gate.open, cell.open) == ("sigmoid", pytest.approx(share, abs=0.1), None)
+    assert gate.saturated > 0.9
+    assert [verdict.kind for verdict in diagnosis.verdicts] == ["healthy" if share else "saturated"]
+    assert ("a gate that keeps a state" in str(diagnosis)) == (not share)
+
+
+def test_equal_functions_are_compiled_once(diagnosed):
+    """Whatever their arrays' shapes: they are equal, and so are their facts; others are not."""
+    same, others = (diagnosed(name)[2]._source.traced.sites for name in ("lenet", "mlp"))
+    assert len({site.function for site in same}) == 1
+    assert len({site.function.program.avals[site.z].shape for site in same}) == 4
+    assert len({site.function for site in others}) == 5
+    every = {site.function for site in (*same, *others)}
+    assert len({id(facts_of(function)) for function in every}) == len(every) == 6  # there are two relu
+    slopes = [
+        trace(model_of(Mlp(lambda z, s=s: jax.nn.leaky_relu(z, s)), {}), (ROWS, LABELS), None).sites[0].function
+        for s in (0.3, 0.4)
+    ]
+    assert slopes[0] != slopes[1]
 
 
 @pytest.mark.parametrize(("shift", "name"), [(100.0, "tanh"), (-100.0, "relu")])

@@ -1,21 +1,27 @@
 """The monitor: what it sees is what `diagnose` sees, it changes nothing, and it costs what it says."""
 
+import contextlib
 import dataclasses
 import itertools
 import json
+import os
+import re
+import sys
+import termios
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+import tqdm
 from flax import linen as nn
 from flax import nnx
 from toy import bits, timeless, toy
 
 import jaxact
 from jaxact import InputError, Monitor, plotting
-from jaxact.diagnosis import Verdict, monitor, observer
+from jaxact.diagnosis import Thresholds, Verdict, monitor, observer
 from jaxact.diagnosis.history import NUMBERS, History
 from jaxact.diagnosis.models import cross_entropy
 from jaxact.diagnosis.pace import Pace
@@ -346,27 +352,30 @@ def test_auto_on_a_real_loop():
 
 def verdicts(monkeypatch, table):
     """Verdicts by observation, in place of those of the diagnosis; the first is of the run that compiles."""
-    true, turns = observer.summarize, iter([table[0], *table])
+    true, turns, given = observer.summarize, iter([table[0], *table]), []
 
     def summarize(*args, **options):
+        given.append(options)
         found = [Verdict(kind, 0, where, 0.5, {}, f"{kind} it is.", "Mend it.") for kind, where in next(turns)]
         return dataclasses.replace(true(*args, **options), verdicts=tuple(found))
 
     monkeypatch.setattr(observer, "summarize", summarize)
+    return given
 
 
 def test_an_alarm_when_a_verdict_appears(monkeypatch, tmp_path, capsys):
     dead, gone, fine = ("dead", "first"), ("vanishing", "second"), ("healthy", "network")
     table = [[fine], [dead], [dead, gone], [fine], [gone]]
-    verdicts(monkeypatch, table)
-    told = []
-    now = made(alarm=told.append, path=tmp_path / "seen.jsonl")
+    given = verdicts(monkeypatch, table)
+    told, strict = [], Thresholds(dead=0.25)
+    now = made(alarm=told.append, path=tmp_path / "seen.jsonl", thresholds=strict)
     seen = [now.observe(step, PARAMS, BATCH) for step in range(4)]
     assert told == [
         "step 1: dead at first: dead it is. Mend it.",
         "step 2: vanishing at second: vanishing it is. Mend it.",
     ]
     assert [len(one.alarms) for one in seen] == [0, 1, 1, 0]
+    assert all(options == {"tau": 0.025, "thresholds": strict} for options in given)
     now.save()
     later = made(alarm=told.append, path=tmp_path / "seen.jsonl")  # what was told in an earlier process stays told
     later.resume(4)
@@ -376,6 +385,38 @@ def test_an_alarm_when_a_verdict_appears(monkeypatch, tmp_path, capsys):
     assert len(told) == 2
     monitor.tell("this")
     assert capsys.readouterr() == ("", "jaxact: this\n")
+
+
+def test_alarms_leave_a_live_bar_whole(monkeypatch):
+    """On a terminal: what is there in the end is the alarm on a line of its own, and the bar on the last one."""
+    ours, theirs = os.openpty()
+    termios.tcsetwinsize(ours, (24, 80))
+    with os.fdopen(theirs, "w") as terminal:
+        monkeypatch.setattr(sys, "stderr", terminal)
+        with tqdm.tqdm(total=4, desc="epoch 1", file=terminal, ncols=60, mininterval=0) as bar:
+            for step in range(4):
+                bar.update()
+                if step == 2:
+                    monitor.tell("step 2: dead at first: dead it is.")
+    text = ""
+    with contextlib.suppress(OSError):  # as the end of a terminal is told
+        while part := os.read(ours, 1 << 16).decode():
+            text += part
+    os.close(ours)
+    lines, column = [""], 0
+    for part in re.split(r"(\r|\n)", text):
+        if part == "\n":
+            lines.append("")
+            column = 0
+        elif part == "\r":
+            column = 0
+        else:
+            lines[-1] = lines[-1][:column].ljust(column) + part + lines[-1][column + len(part) :]
+            column += len(part)
+    told, last = [line.rstrip() for line in lines if line.strip()]
+    assert told == "jaxact: step 2: dead at first: dead it is."
+    assert last.startswith("epoch 1: 100%")
+    assert last.count("epoch 1") == 1
 
 
 def test_the_file_is_the_history(tmp_path):

@@ -25,6 +25,7 @@ MAY_IMPORT = {
     "errors": set(),
     "atomic": set(),
     "document": set(),
+    "terminal": set(),
     "activations": {"activations", "errors"},
     "catalog": {"catalog", "activations", "errors"},
     "analysis": {"analysis", "activations", "errors"},
@@ -33,11 +34,12 @@ MAY_IMPORT = {
     "testing": {"testing", "analysis", "catalog", "activations", "errors"},
     "diagnosis": {  # knows functions by the catalogue, and says what another one would do
         *("diagnosis", "analysis", "mean_field", "catalog", "activations", "initializers", "plotting", "errors"),
-        *("atomic", "document"),
+        *("atomic", "document", "terminal"),
     },
     "initializers": {"analysis", "activations", "errors"},
     "training": {  # a run keeps its curves, a sweep initialises by gains, a monitor diagnoses
         *("training", "catalog", "activations", "errors", "atomic", "plotting", "initializers", "diagnosis"),
+        "terminal",
     },
     "plotting": {"plotting", "analysis", "mean_field", "diagnosis", "errors", "atomic"},  # it draws their results
 }

@@ -1,10 +1,12 @@
 """Verdicts: every planted fault is found, alone, and none in healthy networks; each threshold is where it says."""
 
 import dataclasses
+import functools
 import importlib.util
 import io
 import json
 import math
+import re
 import sys
 from pathlib import Path
 
@@ -106,9 +108,10 @@ def record(**changes):
     values = {
         "layer": "a.kernel", "index": (), "name": "tanh", "file": "model.py", "line": 3, "shape": (1000, 100),
         "dtype": "float32", "calls": 1, "z": blank, "a": blank, "gate": 0.5, "slope": 0.7, "saturated": 0.003,
-        "zero": 0.0, "zero_by_dtype": 0.0, "not_finite": 0.0, "units": 100, "dead": (), "silent": (), "rare": (),
-        "dormant": (), "cut_off": (), "tau": 0.025, "examples": 1000, "firing_bound": 0.003, "gradient_z": 1.0,
-        "gradient_a": 1.0, "gradient_zero": 0.0,
+        "open": None, "zero": 0.0, "zero_by_dtype": 0.0, "not_finite": 0.0, "units": 100, "dead": (),
+        "silent": (), "rare": (), "dormant": (), "cut_off": (),
+        "tau": 0.025, "examples": 1000, "firing_bound": 0.003, "gradient_z": 1.0,
+        "gradient_a": 1.0, "gradient_zero": 0.0, "gradient_steps": (),
     }  # fmt: skip
     return SiteRecord(**values | changes)
 
@@ -187,6 +190,25 @@ def test_few_examples_cry_no_wolf():
     assert kinds_of([record(dead=range(60), **few)]) == ["healthy"]
     assert kinds_of([record(dead=range(100), **few)]) == ["dead"]
     assert kinds_of([record(dead=range(60), **few)], thresholds=Thresholds(firing=0.3)) == ["dead"]
+
+
+@pytest.mark.parametrize("name", ["tanh", "elu(alpha=0.5)", "gelu(approximate=False)"])
+def test_fixes_call_functions_with_their_parameters(name):
+    (verdict,) = verdicts_of(
+        [record(name=name, saturated=0.9)], (), (), None, loss=1.0, function_of=lambda i: jnp.tanh
+    )
+    call = re.search(r"kernel_init=(.*\))\.", verdict.fix)[1]
+    ours = eval(call, {"jaxact": jaxact, "functools": functools})
+    due = jaxact.initializers.for_activation(jaxact.get(name))
+    weights = (init(jax.random.key(0), (16, 16)) for init in (ours, due))
+    assert jnp.array_equal(*weights)
+
+
+def test_open_gates_keep_what_they_are_to_keep():
+    gates = {"name": "sigmoid", "saturated": 0.9}
+    assert kinds_of([record(**gates, open=0.9)], function=jax.nn.sigmoid) == ["healthy"]
+    for opened in (None, 0.0, 0.3):
+        assert kinds_of([record(**gates, open=opened)], function=jax.nn.sigmoid) == ["saturated"]
 
 
 def test_relu_is_judged_by_its_dead_units():

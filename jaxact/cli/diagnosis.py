@@ -4,6 +4,7 @@ import dataclasses
 import importlib
 import sys
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,10 +13,13 @@ import tyro
 
 import jaxact
 from jaxact.cli.output import check_files, print_json, print_rich, waiting
-from jaxact.diagnosis import Diagnosis
+from jaxact.diagnosis import Diagnosis, Thresholds
 from jaxact.errors import InputError, shown
 
 EXAMPLES = 512
+Threshold = Annotated[tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="NAME=VALUE")]
+"""Option that is given once for each threshold."""
+
 _KEYS = (("x", "y"), ("inputs", "labels"))
 
 
@@ -32,6 +36,8 @@ class Diagnose:
       folder: run folder.
       examples: about how many training images of the run to look at.
       data_dir: folder of the prepared data sets; by default the one of the run.
+      threshold: NAME=VALUE, from where on something is a fault, as in dead=0.1; may be given again. The names are
+        those of jaxact.diagnosis.Thresholds.
       model: package.module:factory of a model; the current folder is looked into too.
       batch: .npz file of the batch for --model.
       html: page to write, which needs no network.
@@ -42,6 +48,7 @@ class Diagnose:
     folder: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="[RUN]")] = None
     examples: int = EXAMPLES
     data_dir: str | None = None
+    threshold: Threshold = ()
     model: str | None = None
     batch: str | None = None
     html: str | None = None
@@ -51,20 +58,24 @@ class Diagnose:
     def run(self) -> int:
         """Diagnoses, prints and writes."""
         self._check()
+        thresholds = thresholds_of(self.threshold)
         if self.folder is not None:
-            title, found = diagnose_run(self.folder, self.examples, self.data_dir, progress=not self.json)
+            title, found = diagnose_run(
+                self.folder, self.examples, self.data_dir, thresholds, progress=not self.json
+            )
         else:
             assert self.model is not None
             assert self.batch is not None
             title = self.model
             model, batch = _model(self.model), _batch(self.batch)
             with waiting(f"diagnosing {title}"):
-                found = _diagnosed(model, batch)
+                found = _diagnosed(model, batch, thresholds)
         if self.json:
             print_json(found.to_dict())
         else:
             print_rich(found)
             print(f"{title}: loss {found.loss:.4g} on {found.examples:,} examples")
+            _tell_updates(found)
         written = []
         if self.html is not None:
             written.append(found.save_html(self.html, title=title))
@@ -88,13 +99,49 @@ class Diagnose:
         check_files(figure=self.figure, html=self.html)
 
 
-def diagnose_run(folder: str, examples: int, data_dir: str | None, *, progress: bool) -> tuple[str, Diagnosis]:
+def thresholds_of(given: Sequence[str]) -> Thresholds:
+    """Thresholds from what --threshold was given.
+
+    Raises:
+      InputError: if one of them is no NAME=VALUE, or cannot be used.
+    """
+    names = [field.name for field in dataclasses.fields(Thresholds)]
+    values: dict[str, float] = {}
+    for text in given:
+        name, _, value = text.partition("=")
+        if name not in names:
+            wanted = f"NAME=VALUE with a name of {', '.join(names)}"
+            raise InputError(f"--threshold must be {wanted}, got {shown(text)}")
+        try:
+            values[name] = float(value)
+        except ValueError:
+            wanted = f"a number, as in {name}=0.5"
+            raise InputError(f"--threshold {name} must be {wanted}, got {shown(value)}") from None
+    try:
+        return Thresholds(**values)
+    except InputError as error:
+        raise InputError(f"--threshold {str(error).replace(' of thresholds', '')}") from None
+
+
+def _tell_updates(found: Diagnosis) -> None:
+    """Prints the size of the next update by that of the weights, where it is known; biases may be 0."""
+    ratios = [(record.update, record.path) for record in found.parameters if len(record.shape) > 1]
+    known = sorted((update, path) for update, path in ratios if update is not None)
+    if known:
+        (low, least), (high, most) = known[0], known[-1]
+        print(f"next update by weights: from {low:.2g} ({least}) to {high:.2g} ({most})")
+
+
+def diagnose_run(
+    folder: str, examples: int, data_dir: str | None, thresholds: Thresholds, *, progress: bool
+) -> tuple[str, Diagnosis]:
     """The diagnosis of the network of a run, and what to call it.
 
     Args:
       folder: run folder.
       examples: about how many training images to look at.
       data_dir: folder of the prepared data sets; by default the one of the run.
+      thresholds: from where on something is a fault.
       progress: whether to show on a terminal what is under way.
     """
     from jaxact import training
@@ -103,7 +150,8 @@ def diagnose_run(folder: str, examples: int, data_dir: str | None, *, progress: 
     batches = training.sample_batches(trained, examples, data_dir=data_dir, progress=progress)
     title = f"{Path(folder).name}, epoch {trained.epoch}"
     with waiting(f"diagnosing {title}"):
-        return title, jaxact.diagnose(trained.model, batches[0], further=batches[1:])
+        options = {"optimizer": trained.optimizer, "thresholds": thresholds}
+        return title, jaxact.diagnose(trained.model, batches[0], further=batches[1:], **options)
 
 
 def _model(spec: str) -> Any:
@@ -152,9 +200,9 @@ def _batch(path: str) -> Any:
     raise InputError(f"--batch {path} must hold the arrays x and y, or inputs and labels, got {got}")
 
 
-def _diagnosed(model: Any, batch: Any) -> Diagnosis:
+def _diagnosed(model: Any, batch: Any, thresholds: Thresholds) -> Diagnosis:
     try:
-        return jaxact.diagnose(model, batch)
+        return jaxact.diagnose(model, batch, thresholds=thresholds)
     except InputError:
         raise
     except Exception as error:  # whatever a model says of a batch that does not fit

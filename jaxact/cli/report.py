@@ -13,7 +13,7 @@ import tyro
 
 import jaxact
 from jaxact import plotting
-from jaxact.cli.diagnosis import EXAMPLES, diagnose_run
+from jaxact.cli.diagnosis import EXAMPLES, Threshold, diagnose_run, thresholds_of
 from jaxact.cli.output import check_files, waiting
 from jaxact.diagnosis.history import Row, history_of, read_rows
 from jaxact.diagnosis.page import STYLE, sections, svg, write
@@ -38,12 +38,14 @@ class Report:
       out: page to write; by default report.html in the run folder.
       examples: about how many training images to diagnose the network on.
       data_dir: folder of the prepared data sets; by default the one of the run.
+      threshold: NAME=VALUE, from where on something is a fault, as for `jaxact diagnose`; may be given again.
     """
 
     folder: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     out: str | None = None
     examples: int = EXAMPLES
     data_dir: str | None = None
+    threshold: Threshold = ()
 
     def run(self) -> int:
         """Gathers and writes."""
@@ -51,8 +53,9 @@ class Report:
             raise InputError(f"--examples must be at least 1, got {self.examples}")
         path = Path(self.folder) / "report.html" if self.out is None else Path(self.out)
         check_files(out=self.out, pictures=())
+        thresholds = thresholds_of(self.threshold)
         run = load_run(self.folder)
-        title, found = diagnose_run(self.folder, self.examples, self.data_dir, progress=True)
+        title, found = diagnose_run(self.folder, self.examples, self.data_dir, thresholds, progress=True)
         with waiting(f"writing the report of {title}"):
             history = run.read_metrics()
             parts = [

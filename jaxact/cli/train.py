@@ -16,10 +16,10 @@ from jaxact import plotting, training
 from jaxact.cli import parse
 from jaxact.cli.output import print_json, print_table
 from jaxact.cli.together import Together
+from jaxact.terminal import tell
 from jaxact.training.cache import keep_programs
 from jaxact.training.config import names_of
 from jaxact.training.devices import IMAGES_PER_CORE, LostProcessError, end_at_once, use_cores
-from jaxact.training.diagnosing import tell
 from jaxact.training.lenet import build_model
 from jaxact.training.run import claim_folder, load_run
 

@@ -19,7 +19,7 @@ from jaxact.diagnosis.report import Diagnosis, Source
 from jaxact.diagnosis.sites import NotCovered, Site
 from jaxact.diagnosis.statistics import SiteRecord, records_of, spread_of
 from jaxact.diagnosis.tap import Taps
-from jaxact.diagnosis.thresholds import Thresholds
+from jaxact.diagnosis.thresholds import Thresholds, checked
 from jaxact.diagnosis.trace import Traced, examples_of, trace
 from jaxact.diagnosis.verdicts import verdicts_of
 from jaxact.errors import InputError, shown
@@ -72,14 +72,11 @@ def diagnose(
     """
     if isinstance(tau, bool) or not isinstance(tau, int | float) or not 0 <= tau < float("inf"):
         raise InputError(f"tau must be a number from 0 up, got {shown(tau)}")
-    if not isinstance(thresholds, Thresholds | None):
-        raise InputError(f"thresholds must be a jaxact.diagnosis.Thresholds, got {shown(thresholds)}")
+    options = {"tau": tau, "thresholds": checked(thresholds)}
     batches = [jax.tree.map(jnp.asarray, part) for part in (batch, *further)]
     pure = model_of(model, call or {})
     traced = trace(pure, batches[0], loss_fn)
-    return measure(
-        Source(traced, pure.parameters, batches, {"tau": tau, "thresholds": thresholds}), optimizer=optimizer
-    )
+    return measure(Source(traced, pure.parameters, batches, options), optimizer=optimizer)
 
 
 def measure(source: Source, *, optimizer: Any = None) -> Diagnosis:

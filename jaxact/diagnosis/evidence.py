@@ -51,7 +51,8 @@ def called(site: SiteRecord) -> str:
     """The function of a site as one would call it from jaxact, or where it stands if it is of no catalogue."""
     if site.name is None:
         return f"<your function, line {site.line}>" if site.line else "<your function>"
-    return f"jaxact.{site.name}" if site.name.isidentifier() else f'jaxact.get("{site.name}")'
+    name, bracket, parameters = site.name.partition("(")
+    return f"functools.partial(jaxact.{name}, {parameters}" if bracket else f"jaxact.{name}"
 
 
 def others(count: int, what: str = "site") -> str:
@@ -63,14 +64,14 @@ def path_of_extreme(flows: Sequence[Flow], sign: int) -> tuple[Flow, ...]:
     """The flows, one after the other, over which the gradient changes most on its way back.
 
     Args:
-      flows: by growing target.
+      flows: one after the other: those into a site before those out of it.
       sign: -1 for where it falls most, 1 for where it grows most.
 
     Returns:
       From the first site to the last; empty if it does neither. Flows that are not finite part the network.
     """
     best: dict[int, tuple[float, tuple[Flow, ...]]] = {}
-    for flow in sorted(flows, key=lambda flow: flow.target):
+    for flow in flows:
         if not math.isfinite(flow.factor):
             continue
         before, path = best.get(flow.source, (0.0, ()))

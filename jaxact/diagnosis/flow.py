@@ -1,6 +1,7 @@
 """The gradient on its way from one activation to the one before, and what mean-field theory says of it."""
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -9,8 +10,8 @@ import numpy as np
 
 from jaxact.analysis.moments import moments
 from jaxact.catalog import get
+from jaxact.diagnosis.facts import agrees
 from jaxact.diagnosis.links import Link
-from jaxact.diagnosis.naming import agrees
 from jaxact.diagnosis.parameters import weights_at
 from jaxact.diagnosis.sites import Site
 from jaxact.diagnosis.statistics import SiteRecord
@@ -62,20 +63,53 @@ def flows(
     Returns:
       Flows, with indices into the records, one after the other.
     """
-    first = np.cumsum([0, *map(len, records)])
+    first = [0, *itertools.accumulate(map(len, records))]
     found = []
-    for t, (site, link) in enumerate(zip(sites, links, strict=True)):
-        for s in link.sources:
-            target = records[t][0]
-            weights = _sigma_w(site, target, parameters)
-            plain = link.plain and len(records[s]) == len(records[t]) == 1
-            source = int(first[s]) + len(records[s]) - 1
-            through = sites[s] if plain else None
-            found.append(_flow(source, int(first[t]), records[s][-1], target, weights, through))
-        for i in range(1, len(records[t])):
-            pair, weights = records[t][i - 1 : i + 1], _sigma_w(site, records[t][i], parameters)
-            found.append(_flow(int(first[t]) + i - 1, int(first[t]) + i, pair[0], pair[1], weights, None))
+
+    def add(s: int, i: int, t: int, j: int, plain: bool) -> None:
+        """The flow from the i-th record of a site to the j-th of another."""
+        target = records[t][j]
+        sigma_w = _sigma_w(sites[t], target, parameters)
+        through = sites[s] if plain else None
+        found.append(_flow(first[s] + i, first[t] + j, records[s][i], target, sigma_w, through))
+
+    for body in _bodies(sites):
+        count = len(records[body[0]])
+        if not sites[body[0]].loops:
+            (t,) = body
+            for s in links[t].sources:
+                plain = links[t].plain and len(records[s]) == len(records[t]) == 1
+                add(s, len(records[s]) - 1, t, 0, plain)
+        elif _are_layers(body, sites, links, records):
+            for i, t in itertools.product(range(count), body):  # one after the other
+                for s in links[t].sources:
+                    add(s, i, t, i, links[t].plain)
+                for s in links[t].before if i else ():
+                    add(s, i - 1, t, i, links[t].plain)
+        else:
+            for t in body:
+                for i in range(1, len(records[t])):
+                    add(t, i - 1, t, i, plain=False)
     return tuple(found)
+
+
+def _bodies(sites: Sequence[Site]) -> list[list[int]]:
+    """The sites in the body of a scan together, any other alone, in the order of evaluation."""
+    found: list[list[int]] = []
+    for i, site in enumerate(sites):
+        same = found and site.loops and sites[found[-1][0]].function.program is site.function.program
+        if same:
+            found[-1].append(i)
+        else:
+            found.append([i])
+    return found
+
+
+def _are_layers(body: list[int], sites: Sequence[Site], links: Sequence[Link], records: Sequence) -> bool:
+    """Whether each iteration of one scan is layers of its own, whose sites were run in each, and are linked."""
+    one = {(len(sites[t].loops), len(records[t])) for t in body} == {(1, sites[body[0]].loops[0].length)}
+    linked = any(links[t].sources or links[t].before for t in body)
+    return one and linked and all(sites[t].loops[0].apart for t in body)
 
 
 def true_function(site: Site) -> Callable[[Any], Any]:

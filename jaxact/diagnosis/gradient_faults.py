@@ -240,15 +240,13 @@ def _chi(function: Callable[[Any], Any]) -> float | None:
 
 def _critical(evidence: Evidence, i: int) -> str:
     """The critical point with biases or other weights, if the function has one."""
-    name = evidence.sites[i].name
-    if name is None or not name.isidentifier():
-        return ""
-    point = _critical_point(name)
+    site = evidence.sites[i]
+    point = None if site.name is None else _critical_point(site.name)
     if point is None:
         return ""
     sigma_w, sigma_b = point
     return (
-        f"; for great depth jaxact.mean_field.critical_point(jaxact.{name}) has sigma_w = {sigma_w:.4g},"
+        f"; for great depth jaxact.mean_field.critical_point({called(site)}) has sigma_w = {sigma_w:.4g},"
         f" sigma_b = {sigma_b:.4g}"
     )
 

@@ -1,11 +1,11 @@
 """Which activation feeds which: the chain along which gradients are compared."""
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from jaxact.diagnosis.jaxprs import Node, Program, is_float
+from jaxact.diagnosis.jaxprs import Node, Program, is_float, scan_inputs
 from jaxact.diagnosis.layers import users_of
-from jaxact.diagnosis.regions import CONTRACTIONS, LINEAR, Variable
+from jaxact.diagnosis.regions import CONTRACTIONS, LINEAR, Variable, variables_inside
 from jaxact.diagnosis.sites import Site
 
 _MIXES = {"add", "sub", "mul", "div", "add_any", *CONTRACTIONS}
@@ -19,58 +19,80 @@ class Link(NamedTuple):
 
     Attributes:
       sources: indices of the sites whose activations come in through its layer.
-      from_input: whether the batch itself comes in.
+      before: in the body of a scan, those whose activations of the iteration before come in.
+      from_input: whether the batch itself comes in, or in the body of a scan anything else from outside.
       plain: whether there is one source, one layer, and nothing else that changes the size of a gradient: no
         normalisation, no sum of branches, no average. Maximum pooling, biases and dropout are none of these.
     """
 
     sources: tuple[int, ...]
+    before: tuple[int, ...]
     from_input: bool
     plain: bool
 
 
-def links(program: Program, table: Sequence[Variable], sites: Sequence[Site]) -> list[Link]:
-    """The link of each site; sites in scans and branches have none before them.
+def links(program: Program, table: list[Variable], sites: Sequence[Site]) -> list[Link]:
+    """The link of each site, within the scan that it is in; sites in branches have none before them.
 
     Args:
       program: the program.
       table: facts on its variables.
       sites: its sites.
     """
-    made_by = {site.a: i for i, site in enumerate(sites) if not _is_inside(program, site)}
-    return [
-        Link((), False, False) if _is_inside(program, site) else _link(program, table, site, made_by)
-        for site in sites
-    ]
+    found: dict[int, Link] = {}
+    _within(program, table, sites, {}, found)
+    return [found.get(i, Link((), (), False, False)) for i in range(len(sites))]
 
 
-def _is_inside(program: Program, site: Site) -> bool:
-    return site.function.program is not program
+def _within(
+    program: Program, table: list[Variable], sites: Sequence[Site], carried: Mapping[int, Any], found: dict
+) -> None:
+    """Find the links of the sites of a program, which may be the body of a scan, and of the scans in it."""
+    made_by = {site.a: i for i, site in enumerate(sites) if site.function.program is program}
+    for i in made_by.values():
+        found[i] = _link(program, table, sites[i], made_by, carried)
+    for node in program.nodes:
+        if node.primitive == "scan" and node.inner:
+            (body,) = node.inner
+            over = dict(zip(body.inputs[scan_inputs(node)[1]], body.outputs, strict=False))
+            _within(body, variables_inside(node, body, table), sites, over, found)
 
 
-def _link(program: Program, table: Sequence[Variable], site: Site, made_by: dict[int, int]) -> Link:
+def _link(
+    program: Program,
+    table: Sequence[Variable],
+    site: Site,
+    made_by: Mapping[int, int],
+    carried: Mapping[int, Any],
+) -> Link:
+    """The link of a site; ``carried`` tells what the iteration before makes of an input of the body of a scan."""
     sources: set[int] = set()
+    before: set[int] = set()
     from_input, plain, layers = False, True, 0
-    seen: set[int] = set()
-    todo = [site.z]
+    seen: set[tuple[int, bool]] = set()
+    todo = [(site.z, False)]
     while todo:
-        v = todo.pop()
-        if v in seen:
+        v, earlier = todo.pop()
+        if (v, earlier) in seen:
             continue
-        seen.add(v)
-        if v in made_by and v != site.z:
-            sources.add(made_by[v])
+        seen.add((v, earlier))
+        if v in made_by and (earlier or v != site.z):
+            (before if earlier else sources).add(made_by[v])
         elif table[v].node < 0:
-            from_input = True
+            made = carried.get(v)
+            if earlier or not isinstance(made, int):
+                from_input = True
+            else:
+                todo.append((made, True))
         else:
             node = program.nodes[table[v].node]
             data = [u for u in node.variables if table[u].batch]
             layers += _is_layer(node, table)
             plain &= node.primitive not in _AVERAGES
             plain &= len(set(data)) < 2 or node.primitive not in _MIXES
-            todo += data
-    one = len(sources) + from_input == 1 and layers == 1
-    return Link(tuple(sorted(sources)), from_input, plain and one)
+            todo += [(u, earlier) for u in data]
+    one = len(sources) + len(before) + from_input == 1 and layers == 1
+    return Link(tuple(sorted(sources)), tuple(sorted(before)), from_input, plain and one)
 
 
 def _is_layer(node: Node, table: Sequence[Variable]) -> bool:

@@ -1,7 +1,6 @@
 """Diagnosis during training: of anybody's loop, at a measured cost."""
 
 import math
-import sys
 import time
 from collections.abc import Callable, Mapping
 from numbers import Integral, Real
@@ -16,14 +15,11 @@ from jaxact.diagnosis.history import History, Place, Row, Since, history_of, rea
 from jaxact.diagnosis.observer import Observer
 from jaxact.diagnosis.pace import Pace
 from jaxact.diagnosis.report import Diagnosis
+from jaxact.diagnosis.thresholds import Thresholds, checked
 from jaxact.errors import InputError, shown
+from jaxact.terminal import tell
 
 SECONDS_BETWEEN_WRITES = 5.0
-
-
-def tell(line: str) -> None:
-    """Prints a line to stderr."""
-    print(f"jaxact: {line}", file=sys.stderr)
 
 
 class Observation(NamedTuple):
@@ -77,6 +73,7 @@ class Monitor:
         examples: int | None = None,
         networks: int | None = None,
         tau: float = 0.025,
+        thresholds: Thresholds | None = None,
         call: Mapping[str, Any] | None = None,
         path: str | Path | None = None,
         alarm: Callable[[str], None] | None = tell,
@@ -95,9 +92,11 @@ class Monitor:
           networks: of a sweep, how many networks are observed at once, whose parameters are stacked along a new
             first axis; ``model`` is one of them.
           tau: threshold of dormant units.
+          thresholds: from where on something is a fault, as for `diagnose`.
           call: keyword arguments of the module's call.
           path: file for the rows, one JSON object a line; written anew, whole, every few seconds and by `save`.
-          alarm: called with a line for each verdict that was not there before; None for nothing.
+          alarm: called with a line for each verdict that was not there before, by default to print it on stderr,
+            above the bars of tqdm; None for nothing.
 
         Raises:
           InputError: if an argument cannot be used.
@@ -108,8 +107,9 @@ class Monitor:
         for name, value in {"examples": examples, "networks": networks}.items():
             _check(name, 1 if value is None else value, Integral, 1, math.inf)
         start = time.perf_counter()
+        options = {"tau": float(tau), "thresholds": checked(thresholds)}
         self._observer = Observer(
-            model, batch, loss_fn, examples=examples, networks=networks, tau=float(tau), call=dict(call or {})
+            model, batch, loss_fn, examples=examples, networks=networks, options=options, call=dict(call or {})
         )
         self._networks, self._alarm = networks, alarm
         self._path = None if path is None else Path(path)

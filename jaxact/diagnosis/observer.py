@@ -18,6 +18,8 @@ from jaxact.errors import InputError, shown
 class Observer:
     """Measures a model on batches of the same shapes; the arguments are those of `jaxact.Monitor`.
 
+    Those that `summarize` gets are its ``options``.
+
     Attributes:
       examples: how many examples of a batch are looked at.
     """
@@ -30,7 +32,7 @@ class Observer:
         *,
         examples: int | None,
         networks: int | None,
-        tau: float,
+        options: Mapping[str, Any],
         call: Mapping[str, Any],
     ) -> None:
         """Finds the activations.
@@ -38,7 +40,7 @@ class Observer:
         Raises:
           InputError: if an argument cannot be used.
         """
-        self._tau, self._networks, self._call = tau, networks, call
+        self._options, self._networks, self._call = options, networks, call
         pure = model_of(model, call)
         batch = jax.tree.map(jnp.asarray, batch)
         there = examples_of(batch)
@@ -105,7 +107,7 @@ class Observer:
             step = self._traced.step
             self._step = jax.jit(step if self._networks is None else self._stacked(step, state))
         taps, parameters = jax.device_get((self._step(parameters, state, rows), parameters))
-        say = functools.partial(summarize, self._traced, tau=self._tau)
+        say = functools.partial(summarize, self._traced, **self._options)
         if self._networks is None:
             return [say([(self.examples, taps)], parameters)]
         each = (jax.tree.map(lambda x, i=i: x[i], (taps, parameters)) for i in range(self._networks))

@@ -1,20 +1,27 @@
 """The function of a region, for arrays of any shape, out of equations that were traced for one shape."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+import functools
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
+from jax.extend import core
 
-from jaxact.diagnosis.jaxprs import Node, Program, bind, is_float
+from jaxact.diagnosis.jaxprs import Node, Program, bind, bodies, is_float
 from jaxact.diagnosis.regions import Variable
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)  # jax.jit asks for it, and a program's is long
 class Recovered:
     """The elementwise function from one variable to another, with the rules of differentiation of its equations.
+
+    Two are equal if value and slope are computed by the same equations, at whatever site of whatever model and in
+    arrays of whatever shape: what is compiled of one, here or by whom it is given to, is compiled for all.
 
     Attributes:
       program: the program of both.
@@ -36,6 +43,41 @@ class Recovered:
         variables = (self.root, *(v for node in self.nodes for v in node.outputs))
         floats = [self.program.avals[v].dtype for v in variables if is_float(self.program.avals[v])]
         return min(floats, key=lambda dtype: dtype.itemsize)
+
+    @functools.cached_property
+    def key(self) -> str:
+        """Digest of the equations of value and slope, of dtypes and constants; the shape is no part of it."""
+        aval = self.program.avals[self.root]
+
+        def both(x: Array) -> tuple[Array, Array]:
+            return jax.jvp(lambda x: self.at(x, self.scalars), (x,), (jnp.ones_like(x),))
+
+        closed = jax.make_jaxpr(both)(jax.ShapeDtypeStruct(aval.shape, aval.dtype))
+        text = f"{type(self).__name__} {closed.jaxpr}"
+        lengths = [str(n) for n in aval.shape]
+        for shape in ("[" + ",".join(lengths) + "]", "(" + ", ".join(lengths) + "," * (len(lengths) == 1) + ")"):
+            text = text.replace(shape, "[...]") if lengths else text
+        digest = hashlib.sha256(text.encode())
+        for value in (*self.scalars.values(), *closed.consts):
+            array = np.asarray(value)
+            digest.update(f"{array.dtype} {array.shape if array.size > 1 else ()}".encode() + array.tobytes())
+        return digest.hexdigest()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Recovered) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def numbers(self) -> Iterator[Any]:
+        """The scalars that its equations hold, those that calls are given before those inside them."""
+        for v in self.scalars:
+            if v in self.program.constants:
+                yield self.scalars[v]
+        for node in self.nodes:
+            yield from (atom[0] for atom in node.inputs if not isinstance(atom, int))
+        for node in self.nodes:
+            yield from _literals(node.eqn)
 
     def at(self, x: Any, scalars: Mapping[int, Any]) -> Array:
         """Values at an array of the shape that was traced, with scalars of another time."""
@@ -121,3 +163,11 @@ def recover(
         return None
     scalars = {v: jnp.reshape(known[v], (-1,))[0] for v in inputs}
     return Recovered(program, root, end, tuple(nodes[i] for i in sorted(nodes)), scalars)
+
+
+def _literals(eqn: Any) -> Iterator[Any]:
+    """The literals in the bodies of a call, at any depth."""
+    for body in bodies(eqn):
+        for inner in body.jaxpr.eqns:
+            yield from (atom.val for atom in inner.invars if isinstance(atom, core.Literal))
+            yield from _literals(inner)

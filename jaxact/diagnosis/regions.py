@@ -5,7 +5,7 @@ from typing import Any
 
 from jax.extend import core
 
-from jaxact.diagnosis.jaxprs import CALLS, Node, Program, bodies, call_name, is_float
+from jaxact.diagnosis.jaxprs import CALLS, Node, Program, bodies, call_name, is_float, scan_inputs
 from jaxact.diagnosis.naming import by_call
 
 LINEAR = {
@@ -119,6 +119,32 @@ def variables_of(program: Program, parameters: set[int], batch: set[int]) -> lis
         if len(node.outputs) == 1:
             _join(program, table, node)
     return table
+
+
+def variables_inside(node: Node, body: Program, table: list[Variable]) -> list[Variable]:
+    """Facts on every variable of the body of a scan, or of a branch.
+
+    Args:
+      node: the scan or cond.
+      body: its body.
+      table: facts on the variables of the program around it.
+    """
+    scan = node.primitive == "scan"
+    outer = zip(body.inputs, node.inputs if scan else node.inputs[1:], strict=True)
+    known = [(v, table[atom]) for v, atom in outer if isinstance(atom, int)]
+    parameters = {v for v, fact in known if fact.parameters}
+    batch = {v for v, fact in known if fact.batch}
+    carried = scan_inputs(node)[1] if scan else slice(0)
+    while True:  # what is carried depends on what an iteration makes of it
+        facts = variables_of(body, parameters, batch)
+        results = zip(body.inputs[carried], body.outputs, strict=False)
+        made = [(v, facts[out]) for v, out in results if isinstance(out, int)]
+        more_parameters = {v for v, fact in made if fact.parameters} - parameters
+        more_batch = {v for v, fact in made if fact.batch} - batch
+        if not (more_parameters or more_batch):
+            return facts
+        parameters |= more_parameters
+        batch |= more_batch
 
 
 def _spreads(node: Node) -> bool:

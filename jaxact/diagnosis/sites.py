@@ -6,19 +6,27 @@ from typing import Any
 
 import numpy as np
 
+from jaxact.catalog import ACTIVATIONS
+from jaxact.diagnosis.facts import facts_of, name_of
 from jaxact.diagnosis.jaxprs import OPAQUE, Node, Program, bodies, call_name, flatten, is_float, scan_inputs
 from jaxact.diagnosis.layers import Layer, inputs_of, layer_before, reaches_layer, users_of
-from jaxact.diagnosis.naming import name_of
 from jaxact.diagnosis.recover import Recovered, recover
-from jaxact.diagnosis.regions import CONTRACTIONS, LINEAR, Variable, is_whole, variables_of
+from jaxact.diagnosis.regions import CONTRACTIONS, LINEAR, Variable, is_whole, variables_inside, variables_of
 
 
 @dataclasses.dataclass(frozen=True)
 class Loop:
-    """A scan around a site: its length, and whether the layer of the site has other weights in each iteration."""
+    """A scan around a site.
+
+    Attributes:
+      length: how many iterations.
+      apart: whether the layer of the site has other weights in each.
+      reverse: whether the last of these come first.
+    """
 
     length: int
     apart: bool
+    reverse: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +43,7 @@ class Site:
       line: its line.
       stack: the name stack of JAX, in which Flax puts the modules.
       loops: the scans around it, outermost first.
+      keeps: whether it is a gate that multiplies what its scan carries, and keeps it where it is open, at 1.
     """
 
     z: int
@@ -46,6 +55,7 @@ class Site:
     line: int | None
     stack: str
     loops: tuple[Loop, ...] = ()
+    keeps: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,7 +148,7 @@ def _function_of(program: Program, table: list[Variable], users: list, known: Ma
             break
     starts = [root]
     starts += [v for v, facts in enumerate(table) if facts.root == root and v != root and not facts.curved]
-    fallback = None
+    functions = []
     for last in dict.fromkeys((out, end)):
         for first in starts:
             if not (is_float(program.avals[first]) and is_float(program.avals[last])):
@@ -151,8 +161,11 @@ def _function_of(program: Program, table: list[Variable], users: list, known: Ma
             name = name_of(function, called)
             if name is not None:
                 return first, last, function, name
-            if first == root and last == end:
-                fallback = function
+            functions.append((first, last, function))
+    for first, last, function in functions:
+        if (name := facts_of(function).with_parameters) is not None:
+            return first, last, function, name
+    fallback = next((f for first, last, f in functions if (first, last) == (root, end)), None)
     return root, end, fallback, None
 
 
@@ -224,37 +237,39 @@ def _inside(
     skipped: list[NotCovered] = []
     for body in node.inner:
         pairs = list(zip(body.inputs, outer, strict=True))
-        batch = {v for v, atom in pairs if isinstance(atom, int) and table[atom].batch}
+        facts = variables_inside(node, body, table)
+        batch = frozenset(v for v in body.inputs if facts[v].batch)
         names = {
-            v: "" if table[atom].batch else _name_of(program, table, atom, inputs)
+            v: "" if v in batch or not isinstance(atom, int) else _name_of(program, table, atom, inputs)
             for v, atom in pairs
-            if isinstance(atom, int) and table[atom].parameters
+            if facts[v].parameters
         }
-        fixed, carried, apart = scan_inputs(node) if scan else (slice(None), slice(0), slice(0))
+        fixed, _, apart = scan_inputs(node) if scan else (slice(None), slice(0), slice(0))
         values = {v: _value_of(atom, known) for v, atom in pairs[fixed] if _value_of(atom, known) is not None}
-        while scan:  # what is carried depends on what an iteration makes of it
-            facts = variables_of(body, set(names), batch)
-            results = list(zip(body.inputs[carried], body.outputs, strict=False))
-            made = [(v, facts[out]) for v, out in results if isinstance(out, int)]
-            more_batch = {v for v, fact in made if fact.batch} - batch
-            more_names = {v: "" for v, fact in made if fact.parameters and v not in names}
-            if not more_batch and not more_names:
-                break
-            batch |= more_batch
-            names |= more_names
-            names |= dict.fromkeys(more_batch & names.keys(), "")
-        found, places = find_sites(body, Inputs(names, frozenset(batch), values), loss=loss)
+        found, places = find_sites(body, Inputs(names, batch, values), loss=loss)
         sources = {v: inputs_of(program, table, atom) if isinstance(atom, int) else [] for v, atom in pairs}
+        carried = set(body.inputs[scan_inputs(node)[1]]) if scan else set()
+        users = users_of(body)
         for site in found:
             layer, loops = site.layer, site.loops
             own = layer is not None and not layer.inputs.isdisjoint(body.inputs[apart])
             if layer is not None:
                 layer = layer._replace(inputs=frozenset(u for v in layer.inputs for u in sources.get(v, ())))
             if scan:
-                loops = (Loop(node.eqn.params["length"], own), *loops)
-            sites.append(dataclasses.replace(site, loops=loops, layer=layer))
+                loops = (Loop(node.eqn.params["length"], own, node.eqn.params["reverse"]), *loops)
+            keeps = site.keeps or (_is_gate(site) and _multiplies(users[site.a], carried))
+            sites.append(dataclasses.replace(site, loops=loops, layer=layer, keeps=keeps))
         skipped += places
     return sites, skipped
+
+
+def _is_gate(site: Site) -> bool:
+    row = ACTIVATIONS.get(site.name or "")
+    return row is not None and row.monotone and row.range == (0, 1)
+
+
+def _multiplies(users: list[Node], variables: set[int]) -> bool:
+    return any(node.primitive == "mul" and not variables.isdisjoint(node.variables) for node in users)
 
 
 def _value_of(atom: Any, known: Mapping[int, Any]) -> Any:

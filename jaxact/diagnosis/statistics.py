@@ -1,6 +1,7 @@
 """The record of one activation, out of what was added up at it."""
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -38,8 +39,9 @@ class SiteRecord:
     Attributes:
       layer: path of the weights of the layer before it, or None.
       index: which of those weights, if they are stacked for a scan, else empty.
-      name: of the function in the catalogue, or None; with other parameters than the default, the name under
-        which it was jitted.
+      name: of the function in the catalogue, as `jaxact.get` takes it, with its parameters where they are
+        constants other than the defaults; or None. Where no parameters fit, as learned ones, the name under which
+        it was jitted.
       file: source file of the call, or None.
       line: its line, or None.
       shape: of the pre-activation.
@@ -50,6 +52,8 @@ class SiteRecord:
       gate: mean of |f'(z)| / max |f'|.
       slope: root of the mean of f'(z)^2.
       saturated: share of inputs with |f'(z)| < 0.01 max |f'|.
+      open: share of inputs where it is saturated as a gate that is open, at 1, and keeps the state that its scan
+        carries, as the forget gate of an LSTM and the update gate of a GRU do; None of any other site.
       zero: share of inputs with f'(z) = 0 exactly, in the dtype of the model.
       zero_by_dtype: share of inputs with f'(z) = 0 where the function of that name in jaxact has a slope, in
         float32; None if the function is not one of the catalogue.
@@ -68,6 +72,8 @@ class SiteRecord:
         batches, the root mean square.
       gradient_a: the same for a.
       gradient_zero: share of that gradient by z that is exactly 0.
+      gradient_steps: ``gradient_z`` of each call by itself, as of the steps of time of a recurrent layer; empty if
+        there is but one.
     """
 
     layer: str | None
@@ -83,6 +89,7 @@ class SiteRecord:
     gate: float
     slope: float
     saturated: float
+    open: float | None
     zero: float
     zero_by_dtype: float | None
     not_finite: float
@@ -98,6 +105,7 @@ class SiteRecord:
     gradient_z: float
     gradient_a: float
     gradient_zero: float
+    gradient_steps: tuple[float, ...]
 
     @property
     def where(self) -> str:
@@ -141,8 +149,10 @@ def _apart(site: Site, batches: list[Measured]) -> list[tuple[tuple[int, ...], l
     """For each iteration of the scans whose layers are apart: its index, and of each batch what was measured."""
     lengths = [loop.length for loop in site.loops]
     own = [loop.apart for loop in site.loops]
+    orders = [range(n if apart else 1) for n, apart in zip(lengths, own, strict=True)]
+    orders = [order[::-1] if loop.reverse else order for order, loop in zip(orders, site.loops, strict=True)]
     found = []
-    for place in np.ndindex(*(n if apart else 1 for n, apart in zip(lengths, own, strict=True))):
+    for place in itertools.product(*orders):
         part = []
         for batch in batches:
             index = tuple(i if apart else slice(None) for i, apart in zip(place, own, strict=True))
@@ -190,7 +200,7 @@ def _record(
     activity = total(lambda f: f.activity)
     inputs_of_unit = calls * size // max(units, 1)
     flow = sum((call.a.by_unit for call in every), np.zeros(units))
-    lost = share(lambda f: f.lost)
+    lost, opened = share(lambda f: f.lost), share(lambda f: f.open)
     return SiteRecord(
         layer=site.layer and site.layer.path,
         index=index,
@@ -205,6 +215,7 @@ def _record(
         gate=share(lambda f: f.gate),
         slope=share(lambda f: f.slope) ** 0.5,
         saturated=share(lambda f: f.saturated),
+        open=None if opened < 0 else opened,
         zero=share(lambda f: f.zero),
         zero_by_dtype=None if lost < 0 else lost,
         not_finite=share(lambda f: f.not_finite),
@@ -220,12 +231,21 @@ def _record(
         gradient_z=_norm([[call.z.square for call in batch] for batch in batches]),
         gradient_a=_norm([[call.a.square for call in batch] for batch in batches]),
         gradient_zero=sum(float(call.z.zero) for call in every) / (calls * size),
+        gradient_steps=_steps([[call.z.square for call in batch] for batch in batches]),
     )
 
 
 def _norm(batches: list[list[Any]]) -> float:
     """Root of the mean over batches of the sum over calls."""
     return float(np.mean([np.sum(calls) for calls in batches])) ** 0.5
+
+
+def _steps(batches: list[list[Any]]) -> tuple[float, ...]:
+    """For each of several calls, the root of the mean over batches; nothing if batches differ in their number."""
+    count = len(batches[0])
+    if count == 1 or any(len(batch) != count for batch in batches):
+        return ()
+    return tuple(_norm([[call] for call in calls]) for calls in zip(*batches, strict=True))
 
 
 def spread_of(size: int, parts: Sequence[tuple[Any, ...]]) -> Spread:

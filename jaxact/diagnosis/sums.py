@@ -8,7 +8,7 @@ import numpy as np
 from jax import Array, lax
 
 from jaxact.catalog import get
-from jaxact.diagnosis.naming import agrees
+from jaxact.diagnosis.facts import agrees, facts_of
 from jaxact.diagnosis.sites import Site
 
 SATURATED = 0.01
@@ -32,6 +32,7 @@ class Forward(NamedTuple):
       gate: sum of |f'(z)| / max |f'|.
       slope: sum of f'(z)^2.
       saturated: inputs with |f'(z)| < 0.01 max |f'|.
+      open: those of them with z > 0, of a gate that keeps a state; -1 for any other site.
       zero: inputs with f'(z) = 0 exactly.
       lost: those of them where the function of that name in jaxact has a slope, in float32; -1 if unknown.
       not_finite: pre-activations or activations that are no finite numbers.
@@ -50,6 +51,7 @@ class Forward(NamedTuple):
     gate: Array
     slope: Array
     saturated: Array
+    open: Array
     zero: Array
     lost: Array
     not_finite: Array
@@ -89,23 +91,6 @@ def by_unit(x: Array, axis: int) -> Array:
     return moved.reshape(-1, moved.shape[-1])
 
 
-def slope_of(site: Site, z: Any) -> Array:
-    """f'(z) of the function of a site, by its own rules of differentiation."""
-
-    @jax.jit
-    def slope(z: Array) -> Array:
-        value, pull = jax.vjp(site.function, z)
-        return pull(jnp.ones_like(value))[0]
-
-    return slope(jnp.asarray(z))
-
-
-def steepest(site: Site, dtype: Any) -> float:
-    """Max |f'| over [-8, 8], at steps of 1/128."""
-    slopes = np.abs(np.asarray(slope_of(site, jnp.linspace(-8, 8, 2049, dtype=dtype))).astype(np.float64))
-    return float(np.nanmax(slopes)) if np.isfinite(slopes).any() else 1.0
-
-
 class Forwards:
     """Measures a site in a forward pass.
 
@@ -117,8 +102,7 @@ class Forwards:
 
     def __init__(self, site: Site, axis: int, *, histograms: bool):
         self.site, self.axis, self.histograms = site, axis, histograms
-        dtype = site.function.program.avals[site.z].dtype
-        self.steepest = steepest(site, dtype)
+        self.steepest = facts_of(site.function).steepest
         self.exact = get(site.name) if site.name is not None and agrees(site.function, site.name) else None
 
     def __call__(self, z: Array, a: Array, scalars: Any) -> Forward:
@@ -136,6 +120,8 @@ class Forwards:
         z, a = z.astype(jnp.float32), a.astype(jnp.float32)
         z_mean, z_square, z_bins = spread(z, self.histograms)
         a_mean, a_square, a_bins = spread(a, self.histograms)
+        saturated = gate < SATURATED
+        opened = jnp.sum(saturated & (z > 0), dtype=jnp.int32) if self.site.keeps else jnp.int32(-1)
         bad = ~(jnp.isfinite(z) & jnp.isfinite(a))
         return Forward(
             jnp.int32(1),
@@ -147,7 +133,8 @@ class Forwards:
             a_bins,
             gate.sum(),
             (slope**2).sum(),
-            jnp.sum(gate < SATURATED, dtype=jnp.int32),
+            jnp.sum(saturated, dtype=jnp.int32),
+            opened,
             jnp.sum(flat, dtype=jnp.int32),
             lost,
             jnp.sum(bad, dtype=jnp.int32),

@@ -1,6 +1,7 @@
 """From where on something is a fault."""
 
 import dataclasses
+from typing import Any
 
 from jaxact.errors import InputError, shown
 
@@ -62,3 +63,14 @@ class Thresholds:
             if not (number and (0 < value <= 1 if share else 1 < value < float("inf"))):
                 due = "a share, above 0 and at most 1" if share else "a factor, above 1"
                 raise InputError(f"{field.name} of thresholds must be {due}, got {shown(value)}")
+
+
+def checked(thresholds: Any) -> Thresholds | None:
+    """Thresholds, or None for the defaults.
+
+    Raises:
+      InputError: if they are neither.
+    """
+    if not isinstance(thresholds, Thresholds | None):
+        raise InputError(f"thresholds must be a jaxact.diagnosis.Thresholds, got {shown(thresholds)}")
+    return thresholds

@@ -135,20 +135,32 @@ def _limit(evidence: Evidence, i: int, share: float) -> float:
 
 
 def saturated_inputs(evidence: Evidence) -> Iterator[Verdict]:
-    """Inputs where the function is flat, beyond its share under N(0, 1)."""
+    """Inputs where the function is flat, beyond its share under N(0, 1).
+
+    Where the gate that keeps the state of a recurrent layer is open, it does what it is for: it is so by biases of
+    the log of the time to remember, and often is after training. Closed it forgets all, and any other gate that
+    does not move is as any other function that does not.
+
+    References:
+      Tallec and Ollivier, "Can recurrent neural networks warp time?", 2018, arXiv:1804.11188, for the biases;
+      Karpathy, Johnson and Fei-Fei, "Visualizing and understanding recurrent networks", 2015, arXiv:1506.02078,
+      for trained ones.
+    """
     limit = evidence.thresholds.saturated
     found = []
     for i, site in enumerate(evidence.sites):
-        if site.saturated >= limit:
-            due = _normal_share(evidence, i)
-            excess = (site.saturated - due) / (1 - due) if due < 0.5 else 0.0
-            found += [(excess, due, i)] * (excess >= limit)
+        flat = site.saturated - (site.open or 0.0)
+        if flat >= limit:
+            due = flat_share(evidence.function_of(i))
+            excess = (flat - due) / (1 - due) if due < 0.5 else 0.0
+            found += [(excess, flat, due, i)] * (excess >= limit)
     if not found:
         return
-    excess, due, i = found[0]
+    excess, flat, due, i = found[0]
     site = evidence.sites[i]
+    gate = "" if site.open is None else ", a gate that keeps a state, is closed: they"
     reason = (
-        f"{site.saturated:.1%} of the inputs of {site.name or 'the function'} lie where its slope is below"
+        f"{flat:.1%} of the inputs of {site.name or 'the function'}{gate} lie where its slope is below"
         f" {SATURATED:.0%} of the steepest{others(len(found) - 1)}; it would be {due:.1%} under N(0, 1), and"
         f" z = {site.z.mean:.3g} ± {site.z.std:.3g}."
     )
@@ -158,22 +170,11 @@ def saturated_inputs(evidence: Evidence) -> Iterator[Verdict]:
         fix = (
             f"Make the weights before it smaller: kernel_init=jaxact.initializers.for_activation({called(site)})."
         )
-    numbers = {"saturated": site.saturated, "normal": due, "excess": excess, "threshold": limit}
+    numbers = {"saturated": flat, "normal": due, "excess": excess, "threshold": limit}
     yield evidence.verdict("saturated", i, numbers, reason, fix, left=1 - excess)
 
 
-def _normal_share(evidence: Evidence, i: int) -> float:
-    name = evidence.sites[i].name
-    return _named_share(name) if name is not None and name.isidentifier() else flat_share(evidence.function_of(i))
-
-
-@functools.cache
-def _named_share(name: str) -> float:
-    from jaxact.catalog import get
-
-    return flat_share(get(name))
-
-
+@functools.lru_cache(maxsize=64)
 def flat_share(function: Callable[[Any], Any]) -> float:
     """Share of N(0, 1) where a function has less than 1 % of its steepest slope in [-8, 8]."""
     z = np.linspace(-8, 8, 2049, dtype=np.float32)

@@ -72,9 +72,10 @@ def _initializer(traced: Traced, index: int, initializer: Any) -> Callable:
     if initializer != "gain":
         return getattr(known, initializer)()
     link = traced.links[index]
-    if link.from_input and not link.sources:
+    sources = link.sources or link.before
+    if link.from_input and not sources:
         return known.variance_scaling(1.0, "fan_in", "truncated_normal")
-    before = traced.sites[link.sources[0] if link.sources else index]
+    before = traced.sites[sources[0] if sources else index]
     return for_activation(true_function(before))
 
 

@@ -10,7 +10,7 @@ from jax import Array
 
 from jaxact.catalog import find, get, serialize
 from jaxact.diagnosis.diagnose import measure
-from jaxact.diagnosis.naming import name_of
+from jaxact.diagnosis.facts import facts_of, name_of
 from jaxact.diagnosis.recover import Replaced
 from jaxact.diagnosis.report import Diagnosis
 from jaxact.diagnosis.sites import Site
@@ -188,7 +188,8 @@ def _replaced(site: Site, fn: Callable) -> Site:
     if shape != aval.shape:
         raise InputError(f"activation must be elementwise, but {shown(fn)} makes {aval.shape} into {shape}")
     row = find(fn)
-    return dataclasses.replace(site, function=function, name=name_of(function, row and row.name))
+    name = serialize(fn) if row else name_of(function, None) or facts_of(function).with_parameters
+    return dataclasses.replace(site, function=function, name=name)
 
 
 def _profile(before: Diagnosis, after: Diagnosis) -> tuple[Step, ...]:

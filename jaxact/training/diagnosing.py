@@ -1,7 +1,6 @@
 """Diagnosis while `fit` trains: between stretches of the epoch, on the images of the next step."""
 
 import importlib.util
-import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -9,8 +8,8 @@ import jax
 import numpy as np
 from flax import nnx
 from jax import Array
-from tqdm import tqdm
 
+from jaxact.terminal import tell as tell
 from jaxact.training.data import Dataset
 from jaxact.training.devices import is_first
 from jaxact.training.run import Run
@@ -18,11 +17,6 @@ from jaxact.training.step import Pixels, TrainState
 
 if TYPE_CHECKING:
     from jaxact.diagnosis.monitor import Monitor
-
-
-def tell(line: str) -> None:
-    """Prints a line to stderr, above a progress bar if there is one."""
-    tqdm.write(f"jaxact: {line}", file=sys.stderr)
 
 
 class Diagnosing:

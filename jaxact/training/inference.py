@@ -53,11 +53,13 @@ class Trained(NamedTuple):
       run: the run it comes from.
       model: the network.
       epoch: epochs that were done.
+      optimizer: transformation of Optax and its state, as `jaxact.diagnose` takes them for its ``optimizer``.
     """
 
     run: Run
     model: LeNet5
     epoch: int
+    optimizer: tuple[Any, Any]
 
     def logits(self, images: np.ndarray) -> Array:
         """Logits of uint8 images [n, 32, 32, 3], as float32 [n, classes]."""
@@ -95,11 +97,12 @@ def load_trained(
     template = jax.eval_shape(lambda params: initial_state(params, optimizer, jax.random.key(0)), params)
     found = restore(run, template)
     if found is None and or_initial:
-        return Trained(run, build_model(run.config, len(run.classes)), 0)
+        model = build_model(run.config, len(run.classes))
+        return Trained(run, model, 0, (optimizer, optimizer.init(nnx.state(model, nnx.Param))))
     if found is None:
         raise InputError(f"{folder} has no checkpoint yet; go on with `jaxact train --resume {folder}`")
     state, record = found
-    return Trained(run, nnx.merge(graphdef, state.params), len(record["history"]))
+    return Trained(run, nnx.merge(graphdef, state.params), len(record["history"]), (optimizer, state.opt_state))
 
 
 def evaluate(
