@@ -110,7 +110,7 @@ class Bench:
 
         pure = model_of(model, {})
         tapped = jax.jit(trace(pure, batch, None, histograms=False).step)
-        observer = Observer(model, batch, None, examples=None, networks=None, tau=0.025, call={})
+        observer = Observer(model, batch, None, examples=None, networks=None, options={}, call={})
         work: dict[str, Callable[[], Any]] = {
             "plain step": lambda: plain(params),
             "tapped step": lambda: tapped(params, pure.state, batch),
