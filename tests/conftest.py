@@ -34,6 +34,16 @@ def _own_programs(tmp_path_factory):
 
 
 @pytest.fixture
+def compiled_fast():
+    """For networks that mostly compile, and results that do not hang on how well LLVM optimises."""
+    name = "jax_disable_most_optimizations"
+    before = jax.config.read(name)
+    jax.config.update(name, True)
+    yield
+    jax.config.update(name, before)
+
+
+@pytest.fixture
 def call(capsys, monkeypatch, tmp_path):
     """Runs a command in an empty folder; returns its exit code, stdout and stderr."""
     from jaxact.cli import main

@@ -48,15 +48,10 @@ def _keep_small_programs():
     jax.config.update(name, before)
 
 
-@pytest.fixture
-def compiled_fast(monkeypatch):
-    """Verdicts do not hang on how well LLVM optimises, which is most of the time of these networks."""
-    monkeypatch.setattr(jax.config, "jax_disable_most_optimizations", True)
-
-
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.kind}-{row.framework}-{row.what}")
-@pytest.mark.usefixtures("compiled_fast")
-def test_planted_faults(row):
+def test_planted_faults(row, request):
+    if row.kind != "dtype":  # which hangs on the last digit of XLA's tanh
+        request.getfixturevalue("compiled_fast")
     diagnosis = row.diagnose()
     assert [verdict.kind for verdict in diagnosis.verdicts] == [row.kind], str(diagnosis)
     law_of_verdicts(diagnosis)

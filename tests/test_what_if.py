@@ -13,11 +13,11 @@ from flax import nnx
 import jaxact
 from jaxact.errors import InputError
 
+pytestmark = pytest.mark.usefixtures("compiled_fast")
+
 KEY = jax.random.key(0)
 ROWS = jax.random.normal(KEY, (32, 12))
 LABELS = jnp.arange(32) % 10
-
-
 LECUN = nnx.initializers.lecun_normal()
 
 
