@@ -1,7 +1,11 @@
+import gc
 import os
 
 import jax
 import pytest
+
+# Tracing makes many objects and little garbage, and Python's own thresholds spend a tenth of the time on it.
+gc.set_threshold(50_000, 20, 20)
 
 # Numerical faults surface as errors, not as silent promotions or broadcasts.
 jax.config.update("jax_numpy_dtype_promotion", "standard")

@@ -95,6 +95,7 @@ def ways(fn, x, v, w):
     }
 
 
+@pytest.mark.usefixtures("compiled_fast")
 @pytest.mark.parametrize("name", CASES)
 def test_every_transformation(name):
     fn, x = CASES[name], jnp.asarray(ROWS, jnp.zeros(()).dtype)
