@@ -10,6 +10,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 import jaxact
 from jaxact import InputError, LeNet5
+from jaxact.layers import SwishBeta
 from jaxact.training import layer_table
 from jaxact.training.convolution import convolve, tile_side
 from jaxact.training.pooling import activated_max_of_corners, max_of_corners
@@ -136,8 +137,8 @@ def test_activation_is_anything_that_get_takes(activation):
 
 @pytest.mark.parametrize(
     "activation",
-    ["relu", "tanh", "gelu", "leaky_relu(negative_slope=-0.5)", wavy],
-    ids=lambda fn: getattr(fn, "__name__", fn),
+    ["relu", "tanh", "gelu", "leaky_relu(negative_slope=-0.5)", wavy, SwishBeta()],
+    ids=["relu", "tanh", "gelu", "leaky_relu falling", "a callable", "learned"],
 )
 def test_formulations_agree(activation):
     x = normal(2, 32, 32, 3)

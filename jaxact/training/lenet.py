@@ -9,7 +9,7 @@ from flax import nnx
 from jax import Array
 from jax.typing import DTypeLike
 
-from jaxact.catalog import get, is_monotone
+from jaxact.catalog import find, get, is_monotone
 from jaxact.errors import InputError
 from jaxact.training.config import TrainConfig
 from jaxact.training.convolution import convolve
@@ -103,6 +103,7 @@ class LeNet5(nnx.Module):
 
     def _spectral_features(self, x: Array) -> Array:
         monotone = is_monotone(self.activation)  # then it commutes with the maximum: a quarter of the evaluations
+        elementwise = find(self.activation) is not None  # what else is called may hold parameters to be learned
 
         def layer(x: Array, conv: nnx.Conv, pooled: bool) -> Array:
             kernel, bias = (parameter[...].astype(self.dtype) for parameter in (conv.kernel, conv.bias))  # pyright: ignore
@@ -115,7 +116,9 @@ class LeNet5(nnx.Module):
                     return self.activation(biased(y))
                 if monotone:
                     return self.activation(biased(max_of_corners(y)))
-                return activated_max_of_corners(self.activation)(biased(y))
+                if elementwise:
+                    return activated_max_of_corners(self.activation)(biased(y))
+                return max_of_corners(self.activation(biased(y)))
 
             return convolve(x, kernel, finish, corners=pooled)
 

@@ -47,7 +47,7 @@ def activated_max_of_corners(activation: Callable[[Array], Array]) -> Callable[[
     quarter of the inputs.
 
     Args:
-      activation: function of one array, each number alone.
+      activation: function of one array, each number alone, that closes over nothing to be differentiated.
 
     Returns:
       Function of inputs that came with ``corners``: ``max_of_corners(activation(x))``, with its derivatives.
