@@ -1,6 +1,7 @@
 """The diagnosis: which sites it finds in which models, what it says of them, and that it changes nothing."""
 
 import dataclasses
+import functools
 import inspect
 import io
 import itertools
@@ -345,9 +346,9 @@ def test_recovered_functions_are_the_functions():
     assert jax.grad(sites[0].function)(0.0) == 0
 
 
-def scanned(params, batch):
+def scanned(params, batch, *, reverse=False):
     """Three layers in a scan, with weights of their own."""
-    x, _ = jax.lax.scan(lambda x, w: (jnp.tanh(x @ w), None), batch[0], params["layers"])
+    x, _ = jax.lax.scan(lambda x, w: (jnp.tanh(x @ w), None), batch[0], params["layers"], reverse=reverse)
     return x @ params["last"]
 
 
@@ -374,13 +375,21 @@ def same_numbers(ours, theirs, *, but=()):
             assert a == (pytest.approx(b, rel=1e-4, abs=1e-6) if isinstance(b, float) else b), field.name
 
 
-@pytest.mark.parametrize("wrap", [lambda f: f, jax.checkpoint])
-def test_layers_in_a_scan_are_told_apart(wrap):
-    loop = jaxact.diagnose((wrap(scanned), {"layers": LAYERS, "last": LAST}), (ROWS, LABELS))
+@pytest.mark.parametrize(
+    ("network", "order"),
+    [
+        (scanned, (0, 1, 2)),
+        (jax.checkpoint(scanned), (0, 1, 2)),
+        (functools.partial(scanned, reverse=True), (2, 1, 0)),
+    ],
+    ids=["scan", "checkpoint", "reverse"],
+)
+def test_layers_in_a_scan_are_told_apart(network, order):
+    loop = jaxact.diagnose((network, {"layers": LAYERS[jnp.array(order)], "last": LAST}), (ROWS, LABELS))
     plain = jaxact.diagnose(
         (unrolled, {**{f"layer{i}": LAYERS[i] for i in range(3)}, "last": LAST}), (ROWS, LABELS)
     )
-    assert [site.where for site in loop.sites] == ["layers[0]", "layers[1]", "layers[2]"]
+    assert [site.where for site in loop.sites] == [f"layers[{i}]" for i in order]
     assert not loop.not_covered
     for ours, theirs in zip(loop.sites, plain.sites, strict=True):
         same_numbers(ours, theirs)
