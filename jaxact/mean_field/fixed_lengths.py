@@ -67,6 +67,13 @@ def q_star(fn: Callable, sigma_w: np.ndarray, sigma_b: np.ndarray, q_0: np.ndarr
     return out.reshape(np.broadcast_shapes(sigma_w.shape, sigma_b.shape, q_0.shape))
 
 
+def checked_q_star(fn: Callable, sigma_w: np.ndarray, sigma_b: np.ndarray, q_0: np.ndarray) -> np.ndarray:
+    """`q_star`, or an `InputError` if a sigma or q_0 cannot be used."""
+    check_sigmas(sigma_w, sigma_b)
+    check_q("q_0", q_0)
+    return q_star(fn, sigma_w, sigma_b, q_0)
+
+
 class _Cells(NamedTuple):
     """What is known of V(q) - q, with the sign that it has where signals start, on the grid."""
 
@@ -166,9 +173,7 @@ def fixed_length(
     """
 
     def compute(sigma_w: np.ndarray, sigma_b: np.ndarray, q_0: np.ndarray) -> _QOnly:
-        check_sigmas(sigma_w, sigma_b)
-        check_q("q_0", q_0)
-        return _QOnly(q_star(fn, sigma_w, sigma_b, q_0))
+        return _QOnly(checked_q_star(fn, sigma_w, sigma_b, q_0))
 
     check_callable(fn)
     return over_arrays(compute, _QOnly, sigma_w=sigma_w, sigma_b=sigma_b, q_0=q_0).q

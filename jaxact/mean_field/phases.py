@@ -11,7 +11,7 @@ from jaxact.analysis import quadrature
 from jaxact.analysis.moments import over_arrays
 from jaxact.errors import InputError, shown
 from jaxact.mean_field import pairs
-from jaxact.mean_field.fixed_lengths import exploding, q_star
+from jaxact.mean_field.fixed_lengths import checked_q_star, exploding, q_star
 from jaxact.mean_field.lengths import (
     at_zero,
     check_callable,
@@ -164,9 +164,7 @@ def fixed_point(
     """
 
     def compute(sigma_w: np.ndarray, sigma_b: np.ndarray, q_0: np.ndarray) -> Phase:
-        check_sigmas(sigma_w, sigma_b)
-        check_q("q_0", q_0)
-        return _phase(fn, sigma_w, sigma_b, q_star(fn, sigma_w, sigma_b, q_0))
+        return _phase(fn, sigma_w, sigma_b, checked_q_star(fn, sigma_w, sigma_b, q_0))
 
     check_callable(fn)
     return over_arrays(compute, Phase, sigma_w=sigma_w, sigma_b=sigma_b, q_0=q_0)
