@@ -148,7 +148,8 @@ def picture(seen: dict[tuple[str, str], Sequence[list[Row]]], names: list[str]) 
         strict=True,
     ):
         pane.set_ylabel(label)
-    panes[0, 0].legend()
+    several = len(next(iter(seen.values()))) > 1
+    panes[0, 0].legend(title="one line for each seed" if several else None)
     return figure
 
 
