@@ -27,7 +27,9 @@ from tqdm import tqdm
 
 import jaxact
 from jaxact.catalog.frameworks import FRAMEWORKS
+from jaxact.cli import ended
 from jaxact.cli.output import print_table
+from jaxact.errors import InputError
 
 SHARED = tuple(name for name in jaxact.ACTIVATIONS if hasattr(jax.nn, name))
 PROGRAMS = ("f", "f and gradient")
@@ -148,9 +150,9 @@ class Bench:
     def run(self) -> None:
         """Times, prints the tables, and writes the file."""
         if unknown := sorted({*self.functions} - {*SHARED}):
-            sys.exit(f"not in both jaxact and jax.nn: {', '.join(unknown)}; known are {', '.join(SHARED)}")
+            raise InputError(f"not in both jaxact and jax.nn: {', '.join(unknown)}; known are {', '.join(SHARED)}")
         if self.repeats < 1 or any(size < 1 for size in self.sizes):
-            sys.exit("--repeats and --sizes must be at least 1")
+            raise InputError("--repeats and --sizes must be at least 1")
         about = self.about()
         if not self.markdown:
             print("; ".join(f"{key} {value}" for key, value in about.items()))
@@ -189,9 +191,9 @@ class Bench:
             try:
                 about[peer] = importlib.import_module(peer).__version__
             except ModuleNotFoundError:
-                sys.exit(f"{peer} is not installed: pip install 'jaxact[peers]'")
+                raise InputError(f"{peer} is not installed: pip install 'jaxact[peers]'") from None
         if "keras" in about and (backend := importlib.import_module("keras").backend.backend()) != "tensorflow":
-            sys.exit(f"Keras runs on {backend}; set KERAS_BACKEND=tensorflow")
+            raise InputError(f"Keras runs on {backend}; set KERAS_BACKEND=tensorflow")
         if "torch" in about:
             about["torch"] += f" with {importlib.import_module('torch').get_num_threads()} threads"
         return about
@@ -262,4 +264,4 @@ def print_markdown(results: list[dict[str, Any]]) -> None:
 
 
 if __name__ == "__main__":
-    tyro.cli(Bench).run()
+    sys.exit(ended(lambda: tyro.cli(Bench).run()))

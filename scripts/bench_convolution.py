@@ -6,6 +6,7 @@ transforms need not do, beside the rate of one large product. Run it as: python 
 """
 
 import statistics
+import sys
 import time
 from collections.abc import Callable
 
@@ -14,6 +15,7 @@ import jax.numpy as jnp
 import tyro
 from jax import Array, lax
 
+from jaxact.cli import ended
 from jaxact.cli.output import print_table
 from jaxact.training.convolution import convolve
 
@@ -105,4 +107,4 @@ def main(batch: int = 256, steps: int = 5, repeats: int = 5) -> None:
 
 
 if __name__ == "__main__":
-    tyro.cli(main)
+    sys.exit(ended(lambda: tyro.cli(main)))

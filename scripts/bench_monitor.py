@@ -12,6 +12,7 @@ import dataclasses
 import json
 import os
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +25,7 @@ import optax
 import tyro
 from flax import nnx
 
+from jaxact.cli import ended
 from jaxact.cli.output import print_table
 from jaxact.diagnosis.models import model_of
 from jaxact.diagnosis.observer import Observer
@@ -169,4 +171,4 @@ def _cells(run: dict[str, Any]) -> tuple[str, ...]:
 
 
 if __name__ == "__main__":
-    tyro.cli(Bench).run()
+    sys.exit(ended(lambda: tyro.cli(Bench).run()))

@@ -29,7 +29,9 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 import jaxact
 from jaxact.analysis.saturation_map import max_slopes
+from jaxact.cli import ended
 from jaxact.cli.output import print_table
+from jaxact.errors import InputError
 
 Function = Callable[[np.ndarray], np.ndarray]
 PEERS = ("torch", "NumPy", "NumPy float64")  # differences in float32 leave one digit or two of f''
@@ -199,9 +201,11 @@ class Bench:
     def run(self) -> None:
         """Times, prints the tables, and writes the file."""
         if unknown := sorted({*self.functions} - {*FUNCTIONS}):
-            sys.exit(f"not among the functions here: {', '.join(unknown)}; known are {', '.join(FUNCTIONS)}")
+            raise InputError(
+                f"not among the functions here: {', '.join(unknown)}; known are {', '.join(FUNCTIONS)}"
+            )
         if min(self.repeats, self.points, self.devices, len(self.functions)) < 1:
-            sys.exit("--repeats, --points, --devices and the number of --functions must be at least 1")
+            raise InputError("--repeats, --points, --devices and the number of --functions must be at least 1")
         jax.config.update("jax_num_cpu_devices", self.devices)
         x = np.random.default_rng(0).normal(0, self.std, self.points).astype(np.float32).clip(-FAR, FAR)
         ours, theirs = ([getattr(of, name) for name in self.functions] for of in (jaxact, jax.nn))
@@ -296,4 +300,4 @@ class Bench:
 
 
 if __name__ == "__main__":
-    tyro.cli(Bench).run()
+    sys.exit(ended(lambda: tyro.cli(Bench).run()))

@@ -35,6 +35,7 @@ from matplotlib.figure import Figure
 
 import jaxact
 from jaxact import plotting
+from jaxact.cli import ended
 from jaxact.cli.output import print_table
 from jaxact.training import Dataset, SweepConfig, TrainConfig
 from jaxact.training import sweep_group as groups
@@ -203,4 +204,4 @@ def draw(record: list[dict], where: str, path: Path) -> None:
 
 
 if __name__ == "__main__":
-    tyro.cli(Bench).run()
+    sys.exit(ended(lambda: tyro.cli(Bench).run()))

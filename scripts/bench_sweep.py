@@ -13,6 +13,7 @@ import importlib.util
 import json
 import os
 import statistics
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ import jax
 import numpy as np
 import tyro
 
+from jaxact.cli import ended
 from jaxact.cli.output import print_table
 from jaxact.training import Dataset, SweepConfig, TrainConfig, run_sweep
 from jaxact.training.devices import use_cores
@@ -141,4 +143,4 @@ def _torch_peers(activation: str, images: np.ndarray, labels: np.ndarray, batch_
 
 
 if __name__ == "__main__":
-    tyro.cli(Bench).run()
+    sys.exit(ended(lambda: tyro.cli(Bench).run()))

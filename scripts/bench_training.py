@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 import tyro
 
+from jaxact.cli import ended
 from jaxact.cli.output import print_table
 
 BATCH = 256
@@ -240,4 +241,4 @@ class Bench:
 
 
 if __name__ == "__main__":
-    tyro.cli(Bench).run()
+    sys.exit(ended(lambda: tyro.cli(Bench).run()))

@@ -12,9 +12,12 @@ from pathlib import Path
 import numpy as np
 import tyro
 
+import jaxact
 from jaxact import plotting
+from jaxact.cli import ended
 from jaxact.cli.output import print_table
-from jaxact.training import Interrupted, TrainConfig, fit
+from jaxact.errors import InputError
+from jaxact.training import TrainConfig, fit
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,6 +59,10 @@ class Compare:
 
     def run(self) -> None:
         """Trains what is missing, then prints the table and draws the figure."""
+        if self.seeds < 1:
+            raise InputError(f"--seeds must be at least 1, got {self.seeds}")
+        for name in self.activations:
+            jaxact.get(name)  # none is refused after others have been trained
         histories = {name: [self.history(name, seed) for seed in range(self.seeds)] for name in self.activations}
         accuracy = {
             name: np.array([[row["val_accuracy"] for row in history] for history in seeds])
@@ -74,7 +81,4 @@ def _spread(values: np.ndarray) -> str:
 
 
 if __name__ == "__main__":
-    try:
-        tyro.cli(Compare).run()
-    except Interrupted:
-        sys.exit(130)
+    sys.exit(ended(lambda: tyro.cli(Compare).run()))

@@ -17,9 +17,12 @@ import numpy as np
 import tyro
 from matplotlib.figure import Figure
 
+import jaxact
 from jaxact import plotting
+from jaxact.cli import ended
 from jaxact.diagnosis import History
 from jaxact.diagnosis.history import Row, history_of, read_rows
+from jaxact.errors import InputError
 from jaxact.training import Dataset, TrainConfig, fit, load_dataset
 from jaxact.training.devices import use_cores
 
@@ -60,10 +63,12 @@ class Story:
     def run(self) -> None:
         """Trains one network after the other, then prints the table."""
         if self.seeds < 1:
-            sys.exit(f"--seeds must be at least 1, got {self.seeds}")
+            raise InputError(f"--seeds must be at least 1, got {self.seeds}")
         use_cores()
         data = load_dataset(self.dataset, data_dir=self.data_dir)
         names = self.activations.split(",")
+        for name in names:
+            jaxact.get(name)  # none is refused after others have been trained
         seen: dict[tuple[str, str], Sequence[list[Row]]] = {}
         print(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}")
         for pixels, name in itertools.product(("raw", "standardized"), names):
@@ -154,4 +159,4 @@ def picture(seen: dict[tuple[str, str], Sequence[list[Row]]], names: list[str]) 
 
 
 if __name__ == "__main__":
-    tyro.cli(Story).run()
+    sys.exit(ended(lambda: tyro.cli(Story).run()))

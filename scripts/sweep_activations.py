@@ -15,7 +15,8 @@ from typing import Any
 import jax
 import tyro
 
-from jaxact.training import Dataset, Interrupted, SweepConfig, TrainConfig, load_dataset, run_sweep, summarize
+from jaxact.cli import ended
+from jaxact.training import Dataset, SweepConfig, TrainConfig, load_dataset, run_sweep, summarize
 from jaxact.training.devices import use_cores
 from jaxact.training.sweep_summary import Setting, Summary, fate
 
@@ -129,8 +130,7 @@ def _cells(summary: Summary, rows: list[dict], chance: float) -> list[str]:
 
 
 if __name__ == "__main__":
-    try:
-        tyro.cli(Study).run()
-    except Interrupted:
-        print("interrupted; all is saved, call it again to go on", file=sys.stderr)
-        sys.exit(130)
+    code = ended(lambda: tyro.cli(Study).run())
+    if code == 130:
+        print("all is saved, call it again to go on", file=sys.stderr)
+    sys.exit(code)

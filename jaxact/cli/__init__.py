@@ -63,20 +63,19 @@ def main(argv: list[str]) -> int:
     Returns:
       The exit code.
     """
+    return ended(lambda: _dispatch(argv))
+
+
+def ended(work: Callable[[], int | None]) -> int:
+    """Does the work of a program; returns its exit code, and says in one line on stderr what kept it from its end.
+
+    Args:
+      work: returns an exit code, or None for 0.
+    """
     try:
-        if not argv or argv[0] in ("-h", "--help"):
-            print(_overview(), file=sys.stdout if argv else sys.stderr)
-            return 0 if argv else 2
-        if argv[0] == "--version":
-            print(f"jaxact {jaxact.__version__}")
-            return 0
-        name, rest = _split(argv)
-        module, cls, _ = COMMANDS[name]
-        command = getattr(importlib.import_module(module), cls)
-        parser: Callable[[type, list[str], str], Command] = getattr(command, "parse", parse)
-        code = parser(command, rest, f"jaxact {name}").run()
+        code = work()
         sys.stdout.flush()  # a reader that has gone is noticed here, not after all handlers
-        return code
+        return code or 0
     except InputError as error:
         return _fail(str(error))
     except ModuleNotFoundError as error:
@@ -90,6 +89,20 @@ def main(argv: list[str]) -> int:
     except KeyboardInterrupt:
         print("jaxact: interrupted", file=sys.stderr)
         return 130
+
+
+def _dispatch(argv: list[str]) -> int:
+    if not argv or argv[0] in ("-h", "--help"):
+        print(_overview(), file=sys.stdout if argv else sys.stderr)
+        return 0 if argv else 2
+    if argv[0] == "--version":
+        print(f"jaxact {jaxact.__version__}")
+        return 0
+    name, rest = _split(argv)
+    module, cls, _ = COMMANDS[name]
+    command = getattr(importlib.import_module(module), cls)
+    parser: Callable[[type, list[str], str], Command] = getattr(command, "parse", parse)
+    return parser(command, rest, f"jaxact {name}").run()
 
 
 def parse(command: type[T], argv: list[str], prog: str, default: Any = None) -> T:
