@@ -3,6 +3,7 @@ import os
 
 import jax
 import pytest
+from jax._src import compiler  # an option of XLA for all programs of a test has no public way in
 
 # Tracing makes many objects and little garbage, and Python's own thresholds spend a tenth of the time on it.
 gc.set_threshold(50_000, 20, 20)
@@ -38,8 +39,22 @@ def _own_programs(tmp_path_factory):
 
 
 @pytest.fixture
-def compiled_fast():
-    """For networks that mostly compile, and results that do not hang on how well LLVM optimises."""
+def compiled_fast(request, monkeypatch):
+    """Compiled in half of the time: for tests that mostly compile, and results that do not hang on last digits.
+
+    What the code that users run gives is left to the tests of exactness, and to those marked `as_users_compile`.
+    """
+    if request.node.get_closest_marker("as_users_compile"):
+        yield
+        return
+
+    def plainly(*args, **kwargs):
+        options = compile_options(*args, **kwargs)
+        options.env_option_overrides = [*options.env_option_overrides, ("xla_cpu_use_fusion_emitters", False)]
+        return options
+
+    compile_options = compiler.get_compile_options
+    monkeypatch.setattr(compiler, "get_compile_options", plainly)
     name = "jax_disable_most_optimizations"
     before = jax.config.read(name)
     jax.config.update(name, True)

@@ -209,6 +209,7 @@ def test_transformations_agree(spec):
             np.testing.assert_allclose(got, expected, rtol=2e-6, atol=1e-30, err_msg=how)
 
 
+@pytest.mark.usefixtures("compiled_fast")
 @pytest.mark.parametrize("spec", SPECS)
 def test_finite_differences(spec):
     """The gradient-consistency law: both derivatives agree with central differences of the order below."""

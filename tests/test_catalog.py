@@ -548,6 +548,7 @@ def numbers_of(row):
 PARAMETERS = [(name, key) for name, row in jaxact.ACTIVATIONS.items() for key in numbers_of(row)]
 
 
+@pytest.mark.usefixtures("compiled_fast")
 @pytest.mark.parametrize(("name", "key"), PARAMETERS)
 def test_parameters_as_arrays(name, key):
     fn = jaxact.ACTIVATIONS[name].function

@@ -25,6 +25,8 @@ from jaxact.diagnosis.models import cross_entropy, model_of
 from jaxact.diagnosis.trace import trace
 from jaxact.errors import InputError
 
+pytestmark = pytest.mark.usefixtures("compiled_fast")
+
 KEY = jax.random.key(0)
 IMAGES = jax.random.normal(KEY, (6, 32, 32, 3))
 ROWS = jax.random.normal(KEY, (16, 8))
@@ -168,6 +170,7 @@ def diagnosed():
     return get
 
 
+@pytest.mark.as_users_compile
 @pytest.mark.parametrize("name", CASES)
 def test_models(name, diagnosed):
     sites_are_the_activations_and_nothing_else(name, *diagnosed(name))
@@ -289,6 +292,7 @@ def test_definitions_of_idle_units():
     assert site.gradient_zero == pytest.approx(float((gradient == 0).mean()))
 
 
+@pytest.mark.as_users_compile
 def test_zero_by_dtype_is_told_from_zero_by_structure():
     lost = jaxact.diagnose(Mlp(jnp.tanh, bias=12.0), (ROWS, LABELS)).sites[0]
     kept = jaxact.diagnose(Mlp(jaxact.tanh, bias=12.0), (ROWS, LABELS)).sites[0]

@@ -153,6 +153,7 @@ def test_kinks():
     assert grad(-7.0, 7.5, functools.partial(clamped_swiglu, alpha=0.0)) == (3.5, 0)
 
 
+@pytest.mark.usefixtures("compiled_fast")
 @NAMES
 def test_transformations_agree(name):
     f = two(name)
@@ -169,6 +170,7 @@ def test_transformations_agree(name):
         assert jnp.isfinite(block).all()
 
 
+@pytest.mark.usefixtures("compiled_fast")
 @NAMES
 def test_finite_differences(name):
     with jax.enable_x64(True):
@@ -176,6 +178,7 @@ def test_finite_differences(name):
         check_grads(two(name), (a, b), order=2, modes=["fwd", "rev"], atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.usefixtures("compiled_fast")
 @pytest.mark.parametrize("fn", [swiglu, clamped_swiglu])
 def test_parameters_are_differentiable(fn):
     with jax.enable_x64(True):
@@ -200,6 +203,7 @@ def test_narrow_dtypes_are_rounded_once(name, dtype):
     np.testing.assert_array_equal(f(a, wide[1]), f(*wide))
 
 
+@pytest.mark.usefixtures("compiled_fast")
 @NAMES
 def test_what_is_taken(name):
     fn = CASES[name][0]

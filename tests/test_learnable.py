@@ -213,6 +213,7 @@ def test_rational_conventions():
     assert (jax.grad(rational, 2)(2.0, jnp.array(a), jnp.zeros(2)) != 0).all()
 
 
+@pytest.mark.usefixtures("compiled_fast")
 def test_rational_mixed_derivatives():
     """The product of the Hessian and a vector is that of the formula."""
 
@@ -395,6 +396,7 @@ def test_shapes_of_parameters(sharing, shape, expected):
     np.testing.assert_array_equal(got, np.where(x >= 0, x, kept * x))
 
 
+@pytest.mark.usefixtures("compiled_fast")
 @pytest.mark.parametrize("name", PAIRS)
 def test_pairs(name):
     make, function = PAIRS[name]
@@ -499,6 +501,7 @@ def test_every_layer_is_tested():
     assert public == {*LAYERS, "LearnableActivation", "RReLU", "ProbAct"}
 
 
+@pytest.mark.usefixtures("compiled_fast")
 @pytest.mark.parametrize("name", LAYERS)
 def test_layers(name):
     case = LAYERS[name]
@@ -534,6 +537,7 @@ def test_layers(name):
     np.testing.assert_allclose(ys, expected, rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.usefixtures("compiled_fast")
 @pytest.mark.parametrize("name", LAYERS)
 def test_training_moves_the_parameters_and_lowers_the_loss(name):
     layer = LAYERS[name]()
@@ -601,6 +605,7 @@ def test_ensemble_and_checkpoint(tmp_path):
     np.testing.assert_array_equal(run(fresh, X), y)
 
 
+@pytest.mark.usefixtures("compiled_fast")
 def test_every_layer_is_stored(tmp_path):
     """In a checkpoint, as learning left it: parameters, and where the streams of noise are."""
 

@@ -84,6 +84,7 @@ def test_digits_that_jax_nn_loses():
     np.testing.assert_allclose(jax.grad(lambda x: log_softmax(x)[0])(x), [true, -true], rtol=1e-6)
 
 
+@pytest.mark.usefixtures("compiled_fast")
 @NAMES
 def test_hessian_against_differences_of_the_jacobian(name):
     fn, h = CASES[name][0], 1e-5
@@ -96,6 +97,7 @@ def test_hessian_against_differences_of_the_jacobian(name):
                 np.testing.assert_allclose(hessian(x), expected, rtol=1e-6, atol=1e-8)
 
 
+@pytest.mark.usefixtures("compiled_fast")
 @pytest.mark.parametrize("fn", [softmax, log_softmax])
 @pytest.mark.parametrize("off_by_one", [False, True])
 def test_temperature_is_differentiable(fn, off_by_one):
@@ -122,6 +124,7 @@ def test_sums_to_1(name, n):
         np.testing.assert_allclose(p.sum(-1), 1, rtol=0, atol=8 * EPS)
 
 
+@pytest.mark.usefixtures("compiled_fast")
 @NAMES
 def test_axes(name):
     fn, x = CASES[name][0], random(3, 4, 5)
@@ -150,6 +153,7 @@ def test_narrow_dtypes_are_rounded_once(name, dtype):
         np.testing.assert_array_equal(f(x), f(wide).astype(dtype))
 
 
+@pytest.mark.usefixtures("compiled_fast")
 @NAMES
 def test_what_is_taken(name):
     fn = CASES[name][0]
@@ -166,6 +170,7 @@ def test_what_is_taken(name):
     assert not fn(jnp.ones(4)).weak_type
 
 
+@pytest.mark.usefixtures("compiled_fast")
 @NAMES
 def test_transformations_agree(name):
     fn, x, v = CASES[name][0], random(4, 6), random(4, 6, seed=1)
@@ -180,6 +185,7 @@ def test_transformations_agree(name):
     close(jax.grad(lambda x: (jax.checkpoint(fn)(x) * v).sum())(x), jax.vjp(fn, x)[1](v)[0])
 
 
+@pytest.mark.usefixtures("compiled_fast")
 @pytest.mark.parametrize(
     ("fn", "key"),
     [(softmax, "temperature"), (log_softmax, "temperature"), (softmin, "temperature"), (entmax, "alpha")],

@@ -63,6 +63,7 @@ def test_crelu():
     np.testing.assert_array_equal(jax.grad(lambda x: crelu(x).sum())(x), [[1, -1, 0]])
 
 
+@pytest.mark.usefixtures("compiled_fast")
 @pytest.mark.parametrize("fn", [groupsort, maxmin, crelu, functools.partial(top_k_relu, k=2)])
 def test_they_transform_and_keep_the_dtype(fn):
     x = random(4, 6)

@@ -93,6 +93,7 @@ def test_derivative_in_alpha(alpha, row):
             np.testing.assert_allclose(got, true, rtol=2e-5, atol=2e-6)
 
 
+@pytest.mark.usefixtures("compiled_fast")
 @pytest.mark.parametrize("alpha", [1.01, 1.25, 1.5, 2.0, 2.5])
 def test_derivatives_in_x_and_alpha_against_finite_differences(alpha):
     with jax.enable_x64(True):
