@@ -40,7 +40,7 @@ def _own_programs(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def plain_emitters():
-    """The option by which XLA compiles loops the old way, in half of the time; none where it is gone, as in 0.12."""
+    """The option by which XLA compiles loops in the old way, in half the time; none where it is gone (0.12)."""
     option = {"xla_cpu_use_fusion_emitters": False}
     try:
         jax.jit(lambda: 0, compiler_options=option)()
