@@ -3,10 +3,10 @@
 XLA's CPU backend runs the gradient of an ordinary convolution as a naive loop when it stands inside `lax.scan`
 or `lax.fori_loop`, and its max-pool gradient as a scatter. A matrix product has neither problem, and by the
 convolution theorem three of them are a convolution: by the transform of the windows, frequency by frequency by
-that of the kernel, and by the inverse transform. The transforms are real matrices of fixed numbers, for windows
-of at most 16 x 16 pixels; larger images are cut into tiles whose windows overlap (overlap-save). The images of a
-batch are the innermost axis, so that every step around the products reads and writes long rows, and the outputs
-can come ordered by the corners of 2 x 2 squares, so that max-pooling is a maximum of four blocks.
+that of the kernel, and by the inverse transform. The transforms are real matrices of fixed numbers, for tiles of
+8 x 8 pixels, whose windows overlap (overlap-save); small images of other sides are one tile. The images of a batch
+are the innermost axis, so that every step around the products reads and writes long rows, and the outputs can come
+ordered by the corners of 2 x 2 squares, so that max-pooling is a maximum of four blocks.
 
 References:
   Mathieu, Henaff and LeCun, "Fast training of convolutional networks through FFTs", 2014, arXiv:1312.5851.
@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-TILE, WHOLE = 8, 16  # side of a tile, and of the largest image that is one tile
+TILE, WHOLE = 8, 16  # side of a tile, and of the largest image of another side that is one
 
 
 class _Transforms(NamedTuple):
@@ -80,9 +80,9 @@ def tile_side(
     rows, columns = kernel_shape[:2]
     if strides != (1, 1) or rows != columns or rows % 2 == 0:
         return None
-    if height == width <= WHOLE and height % 2 == 0:
-        return height
-    return TILE if height % TILE == 0 == width % TILE else None
+    if height % TILE == 0 == width % TILE:
+        return TILE
+    return height if height == width <= WHOLE and height % 2 == 0 else None
 
 
 def convolve(

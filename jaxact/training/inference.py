@@ -16,7 +16,7 @@ from jaxact.training.config import make_optimizer
 from jaxact.training.data import Dataset, load_dataset
 from jaxact.training.lenet import LeNet5, build_model
 from jaxact.training.run import Run, load_run, restore
-from jaxact.training.step import Pixels, in_batches, initial_state
+from jaxact.training.step import Pixels, in_parts, initial_state
 
 _BATCH = 256  # images of a batch that is looked at as a whole
 
@@ -73,7 +73,7 @@ def _logits(graphdef: nnx.GraphDef, params: Any, pixels: Pixels, images: Array) 
     def forward(batch: Array) -> Array:
         return nnx.merge(graphdef, params)(pixels.inputs(batch)).astype(jnp.float32)
 
-    return in_batches(forward, images)
+    return in_parts(forward, images)
 
 
 def load_trained(

@@ -14,7 +14,8 @@ from jax.sharding import PartitionSpec as P
 
 from jaxact.training.devices import DATA
 
-EVALUATION_BATCH = 500
+TRAINED, EVALUATED = 128, 128  # images at a time on a core of a CPU: what is made of more falls out of its cache
+EVALUATED_ELSEWHERE = 500  # on an accelerator, where a training step takes its images at once
 Optimizer = optax.GradientTransformation
 
 
@@ -114,16 +115,31 @@ def shift_and_mirror(key: Array, images: Array, places: Array, mirror: bool, rea
     return jax.vmap(one)(images, places)
 
 
-def in_batches(f: Callable[..., Any], *arrays: Array) -> Any:
-    """``f(*arrays)`` computed a batch of leading rows at a time, to bound the memory."""
-    whole = len(arrays[0]) // EVALUATION_BATCH
-    parts = []
-    if whole:
-        head = [a[: whole * EVALUATION_BATCH].reshape(whole, EVALUATION_BATCH, *a.shape[1:]) for a in arrays]
-        parts.append(jax.tree.map(lambda y: y.reshape(-1, *y.shape[2:]), lax.map(lambda rows: f(*rows), head)))
-    if len(arrays[0]) % EVALUATION_BATCH:
-        parts.append(f(*(a[whole * EVALUATION_BATCH :] for a in arrays)))
-    return jax.tree.map(lambda *ys: jnp.concatenate(ys), *parts)
+def in_parts(f: Callable[..., Any], *arrays: Array) -> Any:
+    """``f(*arrays)`` of a function of each row, computed a part of the leading rows at a time."""
+    limit = EVALUATED if jax.default_backend() == "cpu" else EVALUATED_ELSEWHERE
+    count = len(arrays[0])
+    parts = max(1, -(-count // limit))
+    size = -(-count // parts)  # of all parts, so that there is one program
+
+    def cut(a: Array) -> Array:
+        return jnp.pad(a, [(0, parts * size - count), *[(0, 0)] * (a.ndim - 1)]).reshape(parts, size, *a.shape[1:])
+
+    found = lax.map(lambda rows: f(*rows), [cut(a) for a in arrays])
+    return jax.tree.map(lambda y: y.reshape(-1, *y.shape[2:])[:count], found)
+
+
+def sum_of_parts(f: Callable[..., Any], parts: int, *arrays: Array) -> Any:
+    """``f(*arrays)`` of a function that is a sum over leading rows, computed a part of the rows at a time."""
+    if parts == 1:
+        return f(*arrays)
+    rows = [a.reshape(parts, -1, *a.shape[1:]) for a in arrays]
+
+    def add(part: Array, total: Any) -> Any:
+        return jax.tree.map(jnp.add, total, f(*(a[part] for a in rows)))
+
+    zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(f, *(a[0] for a in rows)))
+    return lax.fori_loop(0, parts, add, zeros)
 
 
 def make_functions(
@@ -151,6 +167,8 @@ def make_functions(
       rows_apart: whether the training images are spread over those devices too.
     """
     steps, width = -(-images // batch_size), -(-batch_size // shards)  # width: images of a device in a step
+    parts = -(-width // TRAINED) if jax.default_backend() == "cpu" else 1
+    width = -(-width // parts) * parts
 
     def total(tree: Any) -> Any:
         return lax.psum(tree, DATA) if shards > 1 else tree
@@ -182,12 +200,17 @@ def make_functions(
             _, augment_key = jax.random.split(state.key)
             batch = augment(jax.random.fold_in(augment_key, state.step), batch, place)
 
-        def mean_loss(params: Any) -> tuple[Array, tuple[Array, Array]]:
+        def mean_loss(
+            params: Any, batch: Array, targets: Array, weight: Array
+        ) -> tuple[Array, tuple[Array, Array]]:
             each, found = losses(params, batch, targets)
             loss = (each * weight).sum()
             return loss / count, (loss, ((found == targets) * weight).sum())
 
-        grads, (loss, correct) = total(jax.grad(mean_loss, has_aux=True)(state.params))
+        def of_part(*rows: Array) -> Any:
+            return jax.grad(mean_loss, has_aux=True)(state.params, *rows)
+
+        grads, (loss, correct) = total(sum_of_parts(of_part, parts, batch, targets, weight))
         updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
         bad = (state.bad_step < 0) & ~jnp.isfinite(loss)
         return TrainState(
@@ -211,7 +234,7 @@ def make_functions(
         return lax.fori_loop(0, count, lambda _, state: step(optimizer, state, data, labels, order), state)
 
     def evaluate(params: Any, data: Array, labels: Array) -> tuple[Array, Array]:
-        found = in_batches(lambda batch, labels: losses(params, batch, labels), data, labels)
+        found = in_parts(lambda batch, labels: losses(params, batch, labels), data, labels)
         return lax.all_gather(found, DATA, tiled=True) if shards > 1 else found
 
     return Functions(order, advance, evaluate)
