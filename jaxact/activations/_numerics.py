@@ -49,7 +49,9 @@ def typed(y: Array, dtype: DTypeLike, weak: bool) -> Array:
     return y if y.dtype == dtype else y.astype(dtype)
 
 
-def elementwise(formula: Callable[Concatenate[Array, P], Array]) -> Callable[Concatenate[ArrayLike, P], Array]:
+def elementwise(
+    formula: Callable[Concatenate[Array, P], Array], *, selects: bool = False
+) -> Callable[Concatenate[ArrayLike, P], Array]:
     """Turns a formula into a public activation: coerced, jitted under its own name, rounded once.
 
     Narrower inputs than float32 are computed in float32 and rounded at the end. All that is kept for the backward
@@ -60,6 +62,8 @@ def elementwise(formula: Callable[Concatenate[Array, P], Array]) -> Callable[Con
     Args:
       formula: function of a float32 or float64 array and of its parameters; those with a bool as default are
         static, the others may be arrays.
+      selects: whether it only chooses among its input and constants that every dtype has, and so rounds nothing:
+        then it is computed in the dtype of the input.
     """
     formula.__annotations__["x"] = ArrayLike  # what the public function takes; the formula gets an Array
     plain: Callable[..., Array] = formula
@@ -72,7 +76,7 @@ def elementwise(formula: Callable[Concatenate[Array, P], Array]) -> Callable[Con
         for key, p in given.items():
             as_inexact(p, key)  # real, or refused by name
         dtype = jnp.result_type(x, *given.values())
-        wide = dtype if jnp.finfo(dtype).bits >= 32 else jnp.float32
+        wide = dtype if selects or jnp.finfo(dtype).bits >= 32 else jnp.float32
         given = {key: p if p.weak_type or p.dtype == wide else p.astype(wide) for key, p in given.items()}
         y = plain(x if x.dtype == wide else x.astype(wide), **parameters | given)
         return typed(y, dtype, x.weak_type and all(p.weak_type for p in given.values()))
@@ -81,7 +85,7 @@ def elementwise(formula: Callable[Concatenate[Array, P], Array]) -> Callable[Con
     def compute(x, **parameters):
         fixed = {key: parameters.pop(key) for key in switches if key in parameters}
         # What both passes share would be kept in float32, at twice the size of a narrow input or more.
-        narrow = x.dtype.itemsize < 4
+        narrow = x.dtype.itemsize < 4 and not selects
         return jax.checkpoint(functools.partial(rounded_once, **fixed), prevent_cse=narrow)(x, **parameters)
 
     jitted = jax.jit(compute, static_argnames=switches)

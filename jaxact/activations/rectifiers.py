@@ -1,5 +1,7 @@
 """Functions that are piecewise linear or quadratic: relu and its relatives."""
 
+import functools
+
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
@@ -7,7 +9,7 @@ from jax.typing import ArrayLike
 from jaxact.activations._numerics import elementwise, like, with_derivative
 
 
-@elementwise
+@functools.partial(elementwise, selects=True)
 def relu(x: Array) -> Array:
     r"""Rectified linear unit.
 
