@@ -60,7 +60,7 @@ def test_every_image_is_in_one_batch_of_an_epoch(images, batch):
 @pytest.mark.parametrize("at_a_time", [128, 12])  # 12 of 32 do not come out even
 def test_two_epochs_are_those_of_a_plain_loop(data, monkeypatch, at_a_time):
     """Also of the metrics: means over images, while the parameters change, the smaller last batch included."""
-    monkeypatch.setattr(step, "TRAINED", at_a_time)
+    monkeypatch.setattr(step, "AT_ONCE", at_a_time)
     config = dataclasses.replace(TOY, activation="tanh", formulation="spectral")
     result = fit(config, dataset=data)
     graphdef, params = nnx.split(LeNet5("tanh", formulation="plain", rngs=nnx.Rngs(0)), nnx.Param)
@@ -100,7 +100,23 @@ def test_two_epochs_are_those_of_a_plain_loop(data, monkeypatch, at_a_time):
         )  # Adam makes much of the last bit of a gradient
 
 
-@pytest.mark.parametrize("n", [1, 127, 128, 129, 1001])
+def test_memory_of_a_step_is_that_of_a_part(data):
+    """Four parts need hardly more than one; taken at once, 512 images would need four times as much."""
+
+    def temporaries(batch):
+        graphdef, params = nnx.split(LeNet5("relu", formulation="spectral", rngs=nnx.Rngs(0)), nnx.Param)
+        optimizer = optax.sgd(1e-3)
+        pixels = Pixels(jnp.zeros(3), jnp.ones(3))
+        programs = make_programs(graphdef, optimizer, pixels, images=512, batch_size=batch)
+        state = initial_state(params, optimizer, jax.random.key(0))
+        images, labels = jnp.zeros((512, 32, 32, 3), jnp.uint8), jnp.zeros(512, jnp.int32)
+        lowered = programs.advance.lower(state, images, labels, programs.order(state), 1)
+        return lowered.compile().memory_analysis().temp_size_in_bytes
+
+    assert temporaries(512) < 1.5 * temporaries(128)
+
+
+@pytest.mark.parametrize("n", [0, 1, 127, 128, 129, 1001])
 def test_evaluation_covers_every_image(n):
     x = jnp.arange(n)
     seen = in_parts(lambda a, b: (a * 2, a + b), x, x)

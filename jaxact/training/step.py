@@ -14,8 +14,8 @@ from jax.sharding import PartitionSpec as P
 
 from jaxact.training.devices import DATA
 
-TRAINED, EVALUATED = 128, 128  # images at a time on a core of a CPU: what is made of more falls out of its cache
-EVALUATED_ELSEWHERE = 500  # on an accelerator, where a training step takes its images at once
+AT_ONCE = 128  # images that a core of a CPU takes at once: what is made of more falls out of its cache
+EVALUATED = 500  # the same of an accelerator in evaluation; a training step it takes whole
 Optimizer = optax.GradientTransformation
 
 
@@ -117,7 +117,7 @@ def shift_and_mirror(key: Array, images: Array, places: Array, mirror: bool, rea
 
 def in_parts(f: Callable[..., Any], *arrays: Array) -> Any:
     """``f(*arrays)`` of a function of each row, computed a part of the leading rows at a time."""
-    limit = EVALUATED if jax.default_backend() == "cpu" else EVALUATED_ELSEWHERE
+    limit = AT_ONCE if jax.default_backend() == "cpu" else EVALUATED
     count = len(arrays[0])
     parts = max(1, -(-count // limit))
     size = -(-count // parts)  # of all parts, so that there is one program
@@ -167,7 +167,7 @@ def make_functions(
       rows_apart: whether the training images are spread over those devices too.
     """
     steps, width = -(-images // batch_size), -(-batch_size // shards)  # width: images of a device in a step
-    parts = -(-width // TRAINED) if jax.default_backend() == "cpu" else 1
+    parts = -(-width // AT_ONCE) if jax.default_backend() == "cpu" else 1
     width = -(-width // parts) * parts
 
     def total(tree: Any) -> Any:
