@@ -26,6 +26,7 @@ from jaxact.diagnosis.history import NUMBERS, History
 from jaxact.diagnosis.models import cross_entropy
 from jaxact.diagnosis.pace import Pace
 from jaxact.training import Interrupted, TrainConfig, fit, loop
+from jaxact.training.run import load_run
 
 KEY = jax.random.key(0)
 ROWS, LABELS = jax.random.normal(KEY, (16, 8)), jnp.arange(16) % 10
@@ -537,6 +538,35 @@ def test_a_resumed_run_goes_on_with_its_diagnosis(at, straight, data, tmp_path, 
     assert (folder / "diagnosis.jsonl").read_bytes() == (straight.folder / "diagnosis.jsonl").read_bytes()
     assert bits(result.model) == bits(straight.model)
     assert result.monitor.rows == straight.monitor.rows
+
+
+def test_thresholds_are_options_of_a_run(straight, data, tmp_path):
+    told = []
+    mild = dataclasses.replace(TOY, diagnose=3, out=tmp_path / "run")
+    strict = dataclasses.replace(mild, threshold=["vanishing=1", "exploding=1.000001"])
+    fit(strict, dataset=data, alarm=told.append)
+    verdicts = {v["kind"] for row in straight.monitor.rows for v in row["verdicts"]}
+    assert not verdicts & {"vanishing", "exploding"}
+    assert any("vanishing" in line or "exploding" in line for line in told)
+    assert load_run(tmp_path / "run").config.threshold == strict.threshold
+    fit(dataclasses.replace(mild, epochs=3), resume=tmp_path / "run", dataset=data)
+    assert load_run(tmp_path / "run").config.threshold == ()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"threshold": ["dead=2"]}, "threshold dead must be a share"),
+        ({"threshold": ["deed=0.1"]}, "threshold must be NAME=VALUE with a name of dead, firing"),
+        ({"threshold": "dead=0.1"}, "threshold must be a list of NAME=VALUE, got 'dead=0.1'"),
+        ({"threshold": 0.1}, "threshold must be a list of NAME=VALUE, got 0.1"),
+        ({"threshold": ["dead=0.1"], "diagnose": None}, 'give diagnose too, as "auto"'),
+    ],
+)
+def test_thresholds_of_a_run_that_cannot_be(options, words):
+    with pytest.raises(InputError) as error:
+        TrainConfig(**{"diagnose": 3} | options)
+    assert words in str(error.value)
 
 
 @pytest.mark.parametrize("value", [0, "often", 1.5, True])

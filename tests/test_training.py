@@ -15,8 +15,10 @@ from flax import nnx
 from toy import bits, metrics, timeless, toy
 
 from jaxact import InputError, LeNet5
-from jaxact.training import OPTIMIZERS, DivergedError, TrainConfig, evaluate, fit, load_trained, loop, step
+from jaxact.training import OPTIMIZERS, DivergedError, TrainConfig, evaluate, fit, load_trained, step
 from jaxact.training.config import make_optimizer, make_schedule
+from jaxact.training.programs import Data, run_programs
+from jaxact.training.programs import _programs as kept
 from jaxact.training.run import claim_folder, pixel_scaling
 from jaxact.training.step import Pixels, in_parts, initial_state, make_programs, shift_and_mirror
 
@@ -35,6 +37,14 @@ def programs_of(config, data, params, graphdef):
     pixels = Pixels(*map(jnp.asarray, pixel_scaling(config, data)))
     programs = make_programs(graphdef, optimizer, pixels, images=images, batch_size=config.batch_size)
     return programs, initial_state(params, optimizer, jax.random.key(config.seed))
+
+
+@pytest.fixture
+def _nothing_kept():
+    """For tests that change what programs are made of."""
+    kept.cache_clear()
+    yield
+    kept.cache_clear()
 
 
 # --- the step ---------------------------------------------------------------------------------------------
@@ -58,6 +68,7 @@ def test_every_image_is_in_one_batch_of_an_epoch(images, batch):
 
 
 @pytest.mark.parametrize("at_a_time", [128, 12])  # 12 of 32 do not come out even
+@pytest.mark.usefixtures("_nothing_kept")
 def test_two_epochs_are_those_of_a_plain_loop(data, monkeypatch, at_a_time):
     """Also of the metrics: means over images, while the parameters change, the smaller last batch included."""
     monkeypatch.setattr(step, "AT_ONCE", at_a_time)
@@ -144,14 +155,62 @@ class StopError(Exception):
     pass
 
 
+CHANGES = {  # whether the programs of TOY, of tanh, serve a run with other options
+    "seed": ({"seed": 1}, True),
+    "epochs": ({"epochs": 5}, True),
+    "folder": ({"out": "elsewhere", "data_dir": "anywhere"}, True),
+    "diagnosis": ({"diagnose": "auto", "threshold": ("dead=0.1",)}, True),
+    "epochs of a schedule": ({"epochs": 5, "schedule": "cosine"}, False),
+    "learning rate": ({"learning_rate": 1e-2}, False),
+    "batch": ({"batch_size": 16}, False),
+    "activation": ({"activation": "relu"}, False),
+    "optimizer": ({"optimizer": "sgd"}, False),
+    "augmentation": ({"augment": True}, False),
+    "formulation": ({"formulation": "plain"}, False),
+}
+
+
+@pytest.mark.parametrize(("change", "same"), CHANGES.values(), ids=CHANGES)
+def test_programs_are_shared_by_runs_that_compile_the_same(change, same):
+    config, about = dataclasses.replace(TOY, activation="tanh"), Data("toy", 10, 200, (0,), (1,), False)
+    first = run_programs(config, about, None)
+    assert (run_programs(dataclasses.replace(config, **change), about, None) is first) == same
+    for other in (about._replace(images=100), about._replace(classes=5), about._replace(scale=(2,))):
+        assert run_programs(config, other, None) is not first
+
+
+def test_a_run_on_kept_programs_is_the_same(data):
+    config = dataclasses.replace(TOY, activation="tanh", epochs=1, seed=1)
+    fresh = fit(config, dataset=data)
+    kept.cache_clear()
+    fit(dataclasses.replace(config, seed=0, epochs=2), dataset=data)
+    again = fit(config, dataset=data)
+    assert kept.cache_info().hits == 1
+    assert bits(again.model) == bits(fresh.model)
+    assert timeless(again.history) == timeless(fresh.history)
+
+
+def test_functions_of_the_user_are_read_anew(data):
+    factor = 1.0
+
+    def bent(x):
+        return jnp.where(x > 0, x, factor * x)
+
+    config, models = dataclasses.replace(TOY, activation=bent, epochs=1), []
+    for factor in (0.1, 0.5, 0.5):  # noqa: B007 - bent reads it
+        models.append(bits(fit(config, dataset=data).model))
+    assert models[0] != models[1] == models[2]
+
+
 @pytest.mark.parametrize(("name", "mirror"), [("toy", True), ("digits", False), ("svhn_cropped", False)])
+@pytest.mark.usefixtures("_nothing_kept")
 def test_digits_are_never_mirrored(name, mirror, monkeypatch):
     def make_programs(*args, augment, **kwargs):
         seen.append(augment)
         raise StopError
 
     seen = []
-    monkeypatch.setattr(loop, "make_programs", make_programs)
+    monkeypatch.setattr("jaxact.training.programs.make_programs", make_programs)
     for augment in (True, False):
         with pytest.raises(StopError):
             fit(TrainConfig(augment=augment), dataset=toy(10, 5, name=name))
@@ -387,13 +446,14 @@ def test_bar_is_for_terminals(data, monkeypatch):
         assert ("epoch 2/2" in screen.getvalue()) == (terminal and progress)
 
 
+@pytest.mark.usefixtures("_nothing_kept")
 def test_loss_that_is_not_finite(data, tmp_path, monkeypatch):
     """The optimizer breaks in the third step of the second epoch; the fourth sees it."""
 
     def rate(step):
         return jnp.where(step == 9, jnp.nan, 1e-3)
 
-    monkeypatch.setattr(loop, "make_optimizer", lambda config, steps: optax.sgd(rate))
+    monkeypatch.setattr("jaxact.training.programs.make_optimizer", lambda config, steps: optax.sgd(rate))
     config = dataclasses.replace(TOY, optimizer="sgd", out=tmp_path)
     with pytest.raises(
         DivergedError, match=r"epoch 2, step 4 of 7; the checkpoint of epoch 1 is kept; try a smaller"

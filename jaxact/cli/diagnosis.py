@@ -4,7 +4,6 @@ import dataclasses
 import importlib
 import sys
 import zipfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,14 +11,12 @@ import numpy as np
 import tyro
 
 import jaxact
-from jaxact.cli.output import check_files, print_json, print_rich, waiting
+from jaxact.cli.output import Threshold, check_files, print_json, print_rich, waiting
 from jaxact.diagnosis import Diagnosis, Thresholds
+from jaxact.diagnosis.thresholds import thresholds_of
 from jaxact.errors import InputError, shown
 
 EXAMPLES = 512
-Threshold = Annotated[tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="NAME=VALUE")]
-"""Option that is given once for each threshold."""
-
 _KEYS = (("x", "y"), ("inputs", "labels"))
 
 
@@ -97,30 +94,6 @@ class Diagnose:
         if self.examples < 1:
             raise InputError(f"--examples must be at least 1, got {self.examples}")
         check_files(figure=self.figure, html=self.html)
-
-
-def thresholds_of(given: Sequence[str]) -> Thresholds:
-    """Thresholds from what --threshold was given.
-
-    Raises:
-      InputError: if one of them is no NAME=VALUE, or cannot be used.
-    """
-    names = [field.name for field in dataclasses.fields(Thresholds)]
-    values: dict[str, float] = {}
-    for text in given:
-        name, _, value = text.partition("=")
-        if name not in names:
-            wanted = f"NAME=VALUE with a name of {', '.join(names)}"
-            raise InputError(f"--threshold must be {wanted}, got {shown(text)}")
-        try:
-            values[name] = float(value)
-        except ValueError:
-            wanted = f"a number, as in {name}=0.5"
-            raise InputError(f"--threshold {name} must be {wanted}, got {shown(value)}") from None
-    try:
-        return Thresholds(**values)
-    except InputError as error:
-        raise InputError(f"--threshold {str(error).replace(' of thresholds', '')}") from None
 
 
 def _tell_updates(found: Diagnosis) -> None:

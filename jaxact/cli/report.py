@@ -13,10 +13,11 @@ import tyro
 
 import jaxact
 from jaxact import plotting
-from jaxact.cli.diagnosis import EXAMPLES, Threshold, diagnose_run, thresholds_of
-from jaxact.cli.output import check_files, waiting
+from jaxact.cli.diagnosis import EXAMPLES, diagnose_run
+from jaxact.cli.output import Threshold, check_files, waiting
 from jaxact.diagnosis.history import Row, history_of, read_rows
 from jaxact.diagnosis.page import STYLE, sections, svg, write
+from jaxact.diagnosis.thresholds import thresholds_of
 from jaxact.document import document, picture, table
 from jaxact.errors import InputError
 from jaxact.training.run import Run, load_run

@@ -14,7 +14,7 @@ from flax import nnx
 
 from jaxact import plotting, training
 from jaxact.cli import parse
-from jaxact.cli.output import print_json, print_table
+from jaxact.cli.output import Threshold, print_json, print_table
 from jaxact.cli.together import Together
 from jaxact.terminal import tell
 from jaxact.training.cache import keep_programs
@@ -34,7 +34,8 @@ class Train(Together, training.TrainConfig):
     Attributes:
       activation: activation of every layer but the last: a name, with parameters if you like, as in
         "leaky_relu(negative_slope=0.2)".
-      resume: run folder to go on with; its options hold; --epochs may grow, and --diagnose be another.
+      resume: run folder to go on with; its options hold; --epochs may grow, --diagnose and --threshold
+        may change.
       tensorboard: write the metrics for TensorBoard too, into the run folder.
       json: print one JSON object an epoch, and nothing else.
       quiet: print nothing.
@@ -42,6 +43,7 @@ class Train(Together, training.TrainConfig):
 
     activation: str = "relu"
     data_dir: str | None = None
+    threshold: Threshold = ()
     out: str | None = None
     resume: str | None = None
     tensorboard: bool = False

@@ -1,6 +1,7 @@
 """From where on something is a fault."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 from jaxact.errors import InputError, shown
@@ -74,3 +75,30 @@ def checked(thresholds: Any) -> Thresholds | None:
     if not isinstance(thresholds, Thresholds | None):
         raise InputError(f"thresholds must be a jaxact.diagnosis.Thresholds, got {shown(thresholds)}")
     return thresholds
+
+
+def thresholds_of(given: Sequence[str]) -> Thresholds:
+    """Thresholds from texts, as the command line has them.
+
+    Args:
+      given: NAME=VALUE of each; the last one of a name holds.
+
+    Raises:
+      InputError: if one of them is no NAME=VALUE, or cannot be used.
+    """
+    names = [field.name for field in dataclasses.fields(Thresholds)]
+    values: dict[str, float] = {}
+    for text in given:
+        name, _, value = text.partition("=")
+        if name not in names:
+            wanted = f"NAME=VALUE with a name of {', '.join(names)}"
+            raise InputError(f"--threshold must be {wanted}, got {shown(text)}")
+        try:
+            values[name] = float(value)
+        except ValueError:
+            wanted = f"a number, as in {name}=0.5"
+            raise InputError(f"--threshold {name} must be {wanted}, got {shown(value)}") from None
+    try:
+        return Thresholds(**values)
+    except InputError as error:
+        raise InputError(f"--threshold {str(error).replace(' of thresholds', '')}") from None

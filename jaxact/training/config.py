@@ -4,7 +4,7 @@ import dataclasses
 import difflib
 import inspect
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
@@ -84,11 +84,14 @@ class TrainConfig(SharedOptions, OwnOptions):
         many CPU cores as have 64 images each.
       diagnose: diagnose the network during training, every so many steps, or with "auto" as often as costs at most
         2 % of the time; into diagnosis.jsonl and diagnosis.png of the run folder.
+      threshold: NAME=VALUE, from where on something is a fault to diagnose, as in dead=0.1, any number of them;
+        the names are those of `jaxact.diagnosis.Thresholds`.
       out: run folder; by default runs/DATASET-ACTIVATION-N on the command line, none from Python.
     """
 
     devices: int | None = None
     diagnose: int | Literal["auto"] | None = None
+    threshold: Sequence[str] = ()
     out: str | Path | None = None
 
     def __post_init__(self):
@@ -128,12 +131,25 @@ class TrainConfig(SharedOptions, OwnOptions):
                 near = difflib.get_close_matches(str(value), choices, n=1) if len(choices) > 5 else ()
                 hint = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(choices)}"
                 raise InputError(f"{name} {shown(value)} is unknown; {hint}")
+        self._check_thresholds()
         if self.momentum and "momentum" not in inspect.signature(getattr(optax, self.optimizer)).parameters:
             raise InputError(f"momentum={self.momentum} does not go with {self.optimizer}; it does with sgd")
 
+    def _check_thresholds(self) -> None:
+        given = self.threshold
+        if not isinstance(given, list | tuple) or not all(isinstance(text, str) for text in given):
+            raise InputError(f"threshold must be a list of NAME=VALUE, got {shown(given)}")
+        object.__setattr__(self, "threshold", tuple(given))
+        if given:
+            from jaxact.diagnosis.thresholds import thresholds_of  # an import that other runs need not wait for
+
+            thresholds_of(given)
+            if self.diagnose is None:
+                raise InputError('threshold is of the diagnosis during training: give diagnose too, as "auto"')
+
     def to_dict(self) -> dict[str, Any]:
         """The options as JSON can hold them; a callable that is not jaxact's becomes "module:name"."""
-        options = {name: getattr(self, name) for name in names_of(TrainConfig)}
+        options = {name: getattr(self, name) for name in names_of(TrainConfig)} | {"threshold": [*self.threshold]}
         fn = get(self.activation)
         try:
             options["activation"] = serialize(fn)

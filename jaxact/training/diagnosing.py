@@ -10,6 +10,7 @@ from flax import nnx
 from jax import Array
 
 from jaxact.terminal import tell as tell
+from jaxact.training.config import TrainConfig
 from jaxact.training.data import Dataset
 from jaxact.training.devices import is_first
 from jaxact.training.run import Run
@@ -28,7 +29,7 @@ class Diagnosing:
 
     def __init__(
         self,
-        period: int | str | None,
+        config: TrainConfig,
         run: Run | None,
         alarm: Callable[[str], None] | None,
         *,
@@ -41,7 +42,7 @@ class Diagnosing:
         """Finds the activations, and takes up the history that a resumed run left.
 
         Args:
-          period: steps between observations, "auto" for what the budget allows, None for no observations.
+          config: options of the run, of which it takes those of the diagnosis.
           run: the run, for its folder.
           alarm: called with a line for each verdict that was not there before.
           graphdef: the model without its parameters.
@@ -52,16 +53,20 @@ class Diagnosing:
         """
         self.monitor: Monitor | None = None
         self._run, self._dataset, self._batch_size = run, dataset, batch_size
-        if period is None or not is_first():
+        if config.diagnose is None or not is_first():
             return
         from jaxact import diagnosis  # its import takes a tenth of a second, which other runs need not wait
+        from jaxact.diagnosis.thresholds import thresholds_of
 
         def logits(params: Any, batch: tuple[Array, Array]) -> Array:
             return nnx.merge(graphdef, params)(pixels.inputs(batch[0])).astype(np.float32)
 
         path = run.folder / "diagnosis.jsonl" if run else None
         model, batch = (logits, _here(state.params)), self._images(np.arange(batch_size), 0)
-        self.monitor = diagnosis.Monitor(model, batch, period=period, path=path, alarm=alarm)  # pyright: ignore[reportArgumentType]
+        thresholds = thresholds_of(config.threshold)
+        self.monitor = diagnosis.Monitor(
+            model, batch, period=config.diagnose, thresholds=thresholds, path=path, alarm=alarm
+        )
         if path:
             self.monitor.resume(int(state.step))
 

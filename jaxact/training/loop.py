@@ -1,7 +1,6 @@
 """The training loop: epochs on the device, a checkpoint after each, and a clean end whatever happens."""
 
 import contextlib
-import functools
 import sys
 import threading
 import time
@@ -13,12 +12,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jax import Array
 from tqdm import tqdm
 
 from jaxact.errors import InputError
 from jaxact.training import checkpoint
-from jaxact.training.config import TrainConfig, make_optimizer
+from jaxact.training.config import TrainConfig
 from jaxact.training.data import Dataset, check_dataset, load_dataset
 from jaxact.training.devices import (
     agree,
@@ -31,25 +29,15 @@ from jaxact.training.devices import (
 )
 from jaxact.training.diagnosing import Diagnosing, tell
 from jaxact.training.interrupt import Interrupted, deferred_signals
-from jaxact.training.lenet import LeNet5, build_model
-from jaxact.training.run import Run, check_resumable, load_run, pixel_scaling, restore
-from jaxact.training.step import (
-    Pixels,
-    Programs,
-    TrainState,
-    initial_state,
-    make_programs,
-    shift_and_mirror,
-    start_epoch,
-)
+from jaxact.training.lenet import LeNet5
+from jaxact.training.programs import Data, run_programs
+from jaxact.training.run import MAY_CHANGE, Run, check_resumable, load_run, pixel_scaling, restore
+from jaxact.training.step import TrainState, start_epoch
 
 if TYPE_CHECKING:
     from jaxact.diagnosis.monitor import Monitor
 
 SECONDS_BETWEEN_UPDATES = 0.5  # of the progress bar, and of the check for Ctrl-C
-
-# A mirrored digit is no digit.
-NOT_MIRRORED = ("digits", "svhn_cropped")
 
 
 class Result(NamedTuple):
@@ -87,10 +75,13 @@ def fit(
     """Trains LeNet-5.
 
     The data stay on the device as uint8, and a stretch of an epoch is one compiled program. Runs with the same
-    options on the same machine give the same bits, interrupted and resumed or not.
+    options on the same machine give the same bits, interrupted and resumed or not. What is compiled for a
+    function of jaxact is kept for later calls that differ only in the seed, the folder, the diagnosis, or the
+    epochs of a constant schedule.
 
     Args:
-      config: options of the run; with ``resume`` those of that run, ``epochs`` and ``diagnose`` excepted.
+      config: options of the run; with ``resume`` those of that run, but for ``epochs`` and those of the
+        diagnosis.
       resume: run folder to go on with; an interrupted run goes on as if it had not been.
       dataset: data to train on, in place of those that the options name.
       started: called with the data when all is set up and training begins.
@@ -128,16 +119,15 @@ def fit(
     shift, scale = (earlier.shift, earlier.scale) if earlier else pixel_scaling(config, dataset)
     folder = earlier.folder if earlier else Path(config.out) if config.out else None
     run = Run(folder, config, tuple(dataset.classes), shift, scale, sizes) if folder else None
-    pixels = Pixels(jnp.asarray(shift), jnp.asarray(scale))
     with deferred_signals() as stopping, run.locked() if run and is_first() else contextlib.nullcontext():
         if run and is_first():
             if not earlier:
                 run.create()
-            elif (config.epochs, config.diagnose) != (earlier.config.epochs, earlier.config.diagnose):
+            elif any(getattr(config, name) != getattr(earlier.config, name) for name in MAY_CHANGE):
                 run.write_config()
         wait_for_all("the run folder")
         with lost_processes_named():
-            loop = _Loop(config, dataset, run, pixels, report, progress, tensorboard, alarm)
+            loop = _Loop(config, dataset, run, shift, scale, report, progress, tensorboard, alarm)
             if started and is_first():
                 started(dataset)
             return loop.go(stopping)
@@ -151,7 +141,8 @@ class _Loop:
         config: TrainConfig,
         dataset: Dataset,
         run: Run | None,
-        pixels: Pixels,
+        shift: tuple,
+        scale: tuple,
         report: Callable[[dict[str, float]], None] | None,
         progress: bool,
         tensorboard: bool,
@@ -163,27 +154,10 @@ class _Loop:
         self.images = len(dataset.train_labels)
         self.batch_size = min(config.batch_size, self.images)
         self.steps = -(-self.images // self.batch_size)
-        classes = len(dataset.classes)
-        self.graphdef, _ = nnx.split(nnx.eval_shape(lambda: build_model(config, classes)), nnx.Param)
-        optimizer = make_optimizer(config, config.epochs * self.steps)
         mesh, apart = make_mesh(config.devices), jax.process_count() > 1
-        augment = functools.partial(shift_and_mirror, mirror=dataset.name not in NOT_MIRRORED)
-        self.programs: Programs = make_programs(
-            self.graphdef,
-            optimizer,
-            pixels,
-            images=self.images,
-            batch_size=self.batch_size,
-            augment=augment if config.augment else None,
-            mesh=mesh,
-            rows_apart=apart,
-        )
-
-        def start(key: Array) -> TrainState:
-            return initial_state(nnx.state(build_model(config, classes, key), nnx.Param), optimizer, key)
-
-        # As one program, which is kept for the next run: step by step each shape compiles its own.
-        self.state: TrainState = jax.jit(start)(jax.random.key(config.seed))
+        data = Data(dataset.name, len(dataset.classes), self.images, shift, scale, apart)
+        self.graphdef, start, self.programs = run_programs(config, data, mesh)
+        self.state: TrainState = start(jax.random.key(config.seed))
         self.history: list[dict[str, float]] = []
         self.seconds = 0.0  # of training in the epoch under way
         if run and (found := restore(run, self.state)):
@@ -200,11 +174,11 @@ class _Loop:
         self.stretch = 1  # steps between two looks at the clock
         self.writer = _tensorboard_writer(self.run) if self.run and tensorboard else None
         self.diagnosing = Diagnosing(
-            config.diagnose,
+            config,
             self.run,
             alarm,
             graphdef=self.graphdef,
-            pixels=pixels,
+            pixels=data.pixels,
             dataset=dataset,
             batch_size=self.batch_size,
             state=self.state,

@@ -59,6 +59,9 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
+MAY_CHANGE = ("epochs", "diagnose", "threshold")  # in a resumed run; epochs may grow
+
+
 @dataclasses.dataclass(frozen=True)
 class Run:
     """A run folder.
@@ -230,7 +233,7 @@ def check_resumable(earlier: TrainConfig, now: TrainConfig) -> None:
         raise InputError(f"--out {now.out} cannot be changed in a resumed run, which is in {earlier.out}")
     for field, before in earlier.to_dict().items():
         after = wanted[field]
-        if before == after or field in ("out", "data_dir", "devices", "diagnose"):
+        if before == after or field in ("out", "data_dir", "devices", *MAY_CHANGE[1:]):
             continue
         name = "--" + field.replace("_", "-")
         if field != "epochs":

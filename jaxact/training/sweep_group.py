@@ -18,14 +18,13 @@ from jax.sharding import PartitionSpec as P
 from jaxact.training.config import TrainConfig, make_optimizer
 from jaxact.training.data import Dataset
 from jaxact.training.devices import MODEL, fetch, put
-from jaxact.training.loop import NOT_MIRRORED
+from jaxact.training.programs import augmentation
 from jaxact.training.step import (
     Functions,
     Pixels,
     TrainState,
     initial_state,
     make_functions,
-    shift_and_mirror,
 )
 from jaxact.training.sweep_config import Network, SweepConfig, initial_model
 
@@ -122,13 +121,12 @@ def make_network_functions(
         # Products of matrices stay products; convolutions with a kernel for each network are slow everywhere.
         options = dataclasses.replace(options, formulation="spectral")
     model = nnx.eval_shape(lambda: initial_model(options, len(dataset.classes)))
-    augment = functools.partial(shift_and_mirror, mirror=dataset.name not in NOT_MIRRORED)
     return make_functions(
         nnx.split(model, nnx.Param)[0],
         pixels,
         images=len(dataset.train_labels),
         batch_size=batch_size,
-        augment=augment if options.augment else None,
+        augment=augmentation(dataset.name) if options.augment else None,
     )
 
 
