@@ -434,28 +434,66 @@ def test_steps_of_time_in_a_scan_are_put_together():
     assert site.gradient_steps == pytest.approx(jnp.linalg.norm(by_step, axis=(1, 2)).tolist(), rel=1e-4)
 
 
-@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("axis", [0, 1, 2])
 def test_weights_of_layers_in_a_scan(axis):
-    """Those of each iteration; where they are stacked along another axis than the first, nothing is said."""
+    """Those of each iteration, along whichever axis they are stacked."""
 
     class Layer(nn.Module):
         @nn.compact
         def __call__(self, x, _):
-            return nn.tanh(nn.Dense(8)(x)), None
+            return nn.tanh(nn.Dense(8, use_bias=False)(x)), None
 
     class Stack(nn.Module):
         @nn.compact
         def __call__(self, x):
-            layers = nn.scan(Layer, variable_axes={"params": axis}, split_rngs={"params": True}, length=9)
+            layers = nn.scan(Layer, variable_axes={"params": axis}, split_rngs={"params": True}, length=8)
             return nn.Dense(10)(layers(name="stack")(x, None)[0])
 
     variables = Stack().init(KEY, ROWS)
     kernels = jnp.moveaxis(variables["params"]["stack"]["Dense_0"]["kernel"], axis, 0)
     flows = jaxact.diagnose((Stack(), variables), (ROWS, LABELS)).flows
-    assert [(flow.source, flow.target) for flow in flows] == [(i, i + 1) for i in range(8)]
+    assert [(flow.source, flow.target) for flow in flows] == [(i, i + 1) for i in range(7)]
     for flow in flows:
         due = float(jnp.sqrt(8 * jnp.mean(kernels[flow.target] ** 2)))
-        assert flow.sigma_w == (pytest.approx(due, rel=1e-5) if axis == 0 else None)
+        assert flow.sigma_w == pytest.approx(due, rel=1e-5)
+
+
+def nested(axes):
+    """Scans in a scan, over weights [2, 3, 8, 8] whose first two axes were moved."""
+
+    def network(params, batch):
+        def inner(x, w):
+            return jnp.tanh(x @ w), None
+
+        def outer(x, w):
+            return jax.lax.scan(inner, x, jnp.moveaxis(w, axes[1] - (axes[1] > axes[0]), 0))
+
+        x, _ = jax.lax.scan(outer, batch[0], jnp.moveaxis(params["layers"], axes[0], 0))
+        return x @ params["last"]
+
+    layers = jax.random.normal(KEY, (2, 3, 8, 8)) * jnp.arange(1, 7).reshape(2, 3, 1, 1)
+    return network, {"layers": jnp.moveaxis(layers, (0, 1), axes), "last": LAST}, layers
+
+
+@pytest.mark.parametrize("axes", [(0, 1), (1, 0), (2, 0), (0, 3), (3, 1)])
+def test_weights_of_layers_in_a_scan_in_a_scan(axes):
+    network, params, layers = nested(axes)
+    diagnosis = jaxact.diagnose((network, params), (ROWS, LABELS))
+    for flow in diagnosis.flows:
+        kernel = layers[diagnosis.sites[flow.target].index]
+        assert flow.sigma_w == pytest.approx(float(jnp.sqrt(8 * jnp.mean(kernel**2))), rel=1e-5)
+    assert len(diagnosis.flows) == 5
+
+
+def test_weights_that_a_scan_does_not_take_along_an_axis():
+    def network(params, batch):
+        x, _ = jax.lax.scan(lambda x, w: (jnp.tanh(x @ w), None), batch[0], params["layers"].reshape(3, 8, 8))
+        return x @ params["last"]
+
+    diagnosis = jaxact.diagnose((network, {"layers": LAYERS.reshape(24, 8), "last": LAST}), (ROWS, LABELS))
+    assert [flow.sigma_w for flow in diagnosis.flows] == [None, None]
+    with pytest.raises(InputError, match="cannot be put into layers, which a scan does not take along one of"):
+        diagnosis.what_if(initializer="he_normal")
 
 
 class Recurrent(nn.Module):

@@ -144,6 +144,13 @@ def test_stacked_and_many_axes():
     assert not np.allclose(stacked[0], stacked[1])
     assert (found.after._source.parameters["last"] == params["last"]).all()
 
+    def along_columns(params, batch):
+        return network(params | {"layers": jnp.moveaxis(params["layers"], 1, 0)}, batch)
+
+    there = params | {"layers": jnp.moveaxis(params["layers"], 0, 1)}
+    found = jaxact.diagnose((along_columns, there), (ROWS, LABELS)).what_if(initializer="orthogonal")
+    assert (jnp.moveaxis(found.after._source.parameters["layers"], 1, 0) == stacked).all()
+
     heads = nnx.Sequential(
         nnx.LinearGeneral(12, (5, 40), rngs=nnx.Rngs(0)), jax.nn.relu, lambda x: x.mean(axis=(1, 2))[:, None]
     )

@@ -11,6 +11,7 @@ import numpy as np
 from jaxact.analysis.moments import moments
 from jaxact.catalog import get
 from jaxact.diagnosis.facts import agrees
+from jaxact.diagnosis.layers import stacked_axes
 from jaxact.diagnosis.links import Link
 from jaxact.diagnosis.parameters import weights_at
 from jaxact.diagnosis.sites import Site
@@ -147,10 +148,10 @@ def _sigma_w(site: Site, record: SiteRecord, parameters: Any) -> float | None:
     if site.layer is None:
         return None
     weights = weights_at(parameters, site.layer.path)
-    lengths = tuple(loop.length for loop in site.loops if loop.apart)
-    if weights.shape[: len(lengths)] != lengths:  # stacked along an axis that is not the first
+    axes = stacked_axes(site.loops)
+    if axes is None:
         return None
-    weights = weights[record.index]
+    weights = np.moveaxis(weights, axes, range(len(axes)))[record.index]
     if weights.ndim < 2:
         return None
     fan_in = site.layer.fan_in or weights.size // weights.shape[-1]  # Flax and JAX have the outputs last

@@ -1,7 +1,7 @@
 """Layers of a program: the products with parameters, and which of them stand before and after a variable."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from jaxact.diagnosis.jaxprs import Node, Program
@@ -21,6 +21,37 @@ class Layer(NamedTuple):
     path: str
     fan_in: int | None
     inputs: frozenset[int]
+
+
+class Loop(NamedTuple):
+    """A scan around an activation.
+
+    Attributes:
+      length: how many iterations.
+      apart: whether the layer before the activation has other weights in each.
+      reverse: whether the last of these come first.
+      axis: the axis of the weights along which they are stacked for it, those of the scans around it not counted;
+        None if they are not, or not as they are.
+    """
+
+    length: int
+    apart: bool
+    reverse: bool
+    axis: int | None
+
+
+def stacked_axes(loops: Sequence[Loop]) -> tuple[int, ...] | None:
+    """The axes of a layer's weights that number iterations of the scans around it; None if that is not known."""
+    axes: list[int] = []
+    for loop in loops:
+        if loop.apart:
+            if loop.axis is None:
+                return None
+            axis = loop.axis
+            for earlier in sorted(axes):
+                axis += axis >= earlier
+            axes.append(axis)
+    return tuple(axes)
 
 
 def users_of(program: Program) -> list[list[Node]]:
@@ -103,6 +134,19 @@ def inputs_of(program: Program, table: list[Variable], v: int) -> list[int]:
         else:
             found.append(u)
     return found
+
+
+def first_axis_of(program: Program, table: list[Variable], v: int) -> int | None:
+    """The axis of an input of the program that is a variable's first; None if more was done than moving axes."""
+    axis = 0
+    while table[v].node >= 0:
+        node = program.nodes[table[v].node]
+        if node.primitive == "transpose":
+            axis = node.eqn.params["permutation"][axis]
+        elif node.primitive not in ("convert_element_type", "copy"):
+            return None
+        v = node.variables[0]
+    return axis
 
 
 def _fan_in(program: Program, table: list[Variable], node: Node, place: int) -> int | None:

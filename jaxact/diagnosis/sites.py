@@ -9,24 +9,9 @@ import numpy as np
 from jaxact.catalog import ACTIVATIONS
 from jaxact.diagnosis.facts import facts_of, name_of
 from jaxact.diagnosis.jaxprs import OPAQUE, Node, Program, bodies, call_name, flatten, is_float, scan_inputs
-from jaxact.diagnosis.layers import Layer, inputs_of, layer_before, reaches_layer, users_of
+from jaxact.diagnosis.layers import Layer, Loop, first_axis_of, inputs_of, layer_before, reaches_layer, users_of
 from jaxact.diagnosis.recover import Recovered, recover
 from jaxact.diagnosis.regions import CONTRACTIONS, LINEAR, Variable, is_whole, variables_inside, variables_of
-
-
-@dataclasses.dataclass(frozen=True)
-class Loop:
-    """A scan around a site.
-
-    Attributes:
-      length: how many iterations.
-      apart: whether the layer of the site has other weights in each.
-      reverse: whether the last of these come first.
-    """
-
-    length: int
-    apart: bool
-    reverse: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -252,11 +237,13 @@ def _inside(
         users = users_of(body)
         for site in found:
             layer, loops = site.layer, site.loops
-            own = layer is not None and not layer.inputs.isdisjoint(body.inputs[apart])
+            if scan:
+                own = [pair for pair in pairs[apart] if layer is not None and pair[0] in layer.inputs]
+                axes = {first_axis_of(program, table, atom) for v, atom in own if names.get(v) == layer.path}
+                axis = axes.pop() if len(axes) == 1 else None
+                loops = (Loop(node.eqn.params["length"], bool(own), node.eqn.params["reverse"], axis), *loops)
             if layer is not None:
                 layer = layer._replace(inputs=frozenset(u for v in layer.inputs for u in sources.get(v, ())))
-            if scan:
-                loops = (Loop(node.eqn.params["length"], own, node.eqn.params["reverse"]), *loops)
             keeps = site.keeps or (_is_gate(site) and _multiplies(users[site.a], carried))
             sites.append(dataclasses.replace(site, loops=loops, layer=layer, keeps=keeps))
         skipped += places

@@ -11,6 +11,7 @@ from jax import Array
 from jax.nn import initializers as known
 
 from jaxact.diagnosis.flow import true_function
+from jaxact.diagnosis.layers import stacked_axes
 from jaxact.diagnosis.models import path_of
 from jaxact.diagnosis.sites import Site
 from jaxact.diagnosis.trace import Traced
@@ -81,8 +82,15 @@ def _initializer(traced: Traced, index: int, initializer: Any) -> Callable:
 
 def _drawn(init: Callable, site: Site, key: Array, old: Array) -> Array:
     """New weights of a layer; where they are stacked for a scan, of each iteration by itself."""
-    stacked = sum(loop.apart for loop in site.loops)
-    lead, shape = old.shape[:stacked], old.shape[stacked:]
+    axes = stacked_axes(site.loops)
+    if axes is None:
+        path = site.layer.path if site.layer else site.name
+        raise InputError(
+            f"initializer cannot be put into {path}, which a scan does not take along one of its axes"
+        )
+    first = range(len(axes))
+    moved = jnp.moveaxis(old, axes, first)
+    lead, shape = moved.shape[: len(first)], moved.shape[len(first) :]
     if len(shape) < 2:
         return old
     drawn, fan_in = shape, site.layer.fan_in if site.layer else None
@@ -94,4 +102,4 @@ def _drawn(init: Callable, site: Site, key: Array, old: Array) -> Array:
     weights = jnp.stack([jnp.asarray(init(one, drawn, old.dtype)) for one in keys])
     if weights.shape[1:] != drawn:
         raise InputError(f"initializer must make weights of shape {drawn}, got {weights.shape[1:]}")
-    return weights.reshape(old.shape).astype(old.dtype)
+    return jnp.moveaxis(weights.reshape(moved.shape), first, axes).astype(old.dtype)
