@@ -37,11 +37,12 @@ import jaxact
 from jaxact import plotting
 from jaxact.cli import ended
 from jaxact.cli.output import print_table
-from jaxact.training import Dataset, SweepConfig, TrainConfig
+from jaxact.training import SweepConfig, TrainConfig
 from jaxact.training import sweep_group as groups
 from jaxact.training.config import make_optimizer
 from jaxact.training.devices import DATA, MODEL, make_mesh, put, replicate
 from jaxact.training.lenet import build_model
+from jaxact.training.programs import Data
 from jaxact.training.step import Pixels, initial_state, make_programs
 
 SWEEP_BATCH = 64  # images in a step of each network of a sweep
@@ -82,11 +83,11 @@ def make_step(size: Size, steps: int) -> Callable[[], None]:
     else:
         most = -(-size.networks // size.devices)
         config = SweepConfig(["relu"], seeds=size.networks, train=options)
-        networks, noise = config.networks("relu", config.initializers), Dataset("", x, y, x, y, ("",) * 10)
+        networks = config.networks("relu", config.initializers)
         configs = [config.run_config(network) for network in networks]
         host = groups.initial_group(configs, [build_model(one, 10) for one in configs], 8)
-        pure = groups.make_network_functions(config, networks[0], noise, pixels, size.batch)
-        program = groups.make_group_programs(config, pure, mesh, 8, most, host, data, data)
+        about = Data("", 10, images, images, (0.0,) * 3, (1 / 255,) * 3)
+        program = groups.group_programs(config, "relu", about, mesh, most)
         counts, places = groups.deal(size.networks, size.devices, most)
         state = groups.place(host, places, most, mesh)
         given = put((counts, np.full(most * size.devices, 1e-3, np.float32)), P(MODEL), mesh)

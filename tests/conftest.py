@@ -1,3 +1,4 @@
+import contextlib
 import gc
 import os
 
@@ -45,12 +46,29 @@ def plain_emitters():
     try:
         jax.jit(lambda: 0, compiler_options=option)()
     except jax.errors.JaxRuntimeError:
-        return []
-    return list(option.items())
+        return {}
+    return option
+
+
+@contextlib.contextmanager
+def compiling(**options):
+    """Compiles with options of XLA, in this process and in those that it starts."""
+
+    def changed(*args, **kwargs):
+        given = compile_options(*args, **kwargs)
+        given.env_option_overrides = [*given.env_option_overrides, *options.items()]
+        return given
+
+    compile_options = compiler.get_compile_options
+    flags = (f"--{option}={str(value).lower()}" for option, value in options.items())
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(compiler, "get_compile_options", changed)
+        patched.setenv("XLA_FLAGS", " ".join([os.environ.get("XLA_FLAGS", ""), *flags]).strip())
+        yield
 
 
 @pytest.fixture
-def compiled_fast(request, monkeypatch, plain_emitters):
+def compiled_fast(request, plain_emitters):
     """Compiled in half of the time: for tests that mostly compile, and results that do not hang on last digits.
 
     What the code that users run gives is left to the tests of exactness, and to those marked `as_users_compile`.
@@ -58,19 +76,16 @@ def compiled_fast(request, monkeypatch, plain_emitters):
     if request.node.get_closest_marker("as_users_compile"):
         yield
         return
+    options = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
+    with compiling(**options, **plain_emitters):
+        yield
 
-    def plainly(*args, **kwargs):
-        options = compile_options(*args, **kwargs)
-        options.env_option_overrides = [*options.env_option_overrides, *plain_emitters]
-        return options
 
-    compile_options = compiler.get_compile_options
-    monkeypatch.setattr(compiler, "get_compile_options", plainly)
-    name = "jax_disable_most_optimizations"
-    before = jax.config.read(name)
-    jax.config.update(name, True)
-    yield
-    jax.config.update(name, before)
+@pytest.fixture(scope="module")
+def training_compiled_fast(plain_emitters):
+    """Compiled in a third of the time, and as fast to run: for modules that train, whose results are compared."""
+    with compiling(xla_backend_optimization_level=1, **plain_emitters):
+        yield
 
 
 @pytest.fixture

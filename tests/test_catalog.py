@@ -23,6 +23,7 @@ from jaxact.catalog.specs import elsewhere
 from jaxact.cli import main
 from jaxact.errors import shown
 
+pytestmark = pytest.mark.usefixtures("compiled_fast")
 INF = math.inf
 FOREIGN = [(framework, name) for framework, known in FRAMEWORKS.items() for name in known.names]
 NAMES = sorted({alias for row in jaxact.ACTIVATIONS.values() for alias in (row.name, *row.aliases)})

@@ -15,6 +15,8 @@ from jaxact.cli import COMMANDS, main
 from jaxact.training import evaluate, load_dataset, load_trained
 from jaxact.training.inference import load_image
 
+pytestmark = pytest.mark.usefixtures("training_compiled_fast")
+
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):

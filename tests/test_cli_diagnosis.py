@@ -16,6 +16,8 @@ from jaxact.diagnosis import ParameterRecord
 from jaxact.training import TrainConfig, fit, load_trained, sample_batches
 from jaxact.training.run import Run
 
+pytestmark = pytest.mark.usefixtures("training_compiled_fast")
+
 MODULE = """
 import jax, jax.numpy as jnp
 import jaxact

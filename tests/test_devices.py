@@ -17,6 +17,8 @@ from toy import metrics
 from jaxact import InputError
 from jaxact.training import devices
 
+pytestmark = pytest.mark.usefixtures("training_compiled_fast")
+
 
 def python(code, cpus, **environment):
     """What a program with so many CPU devices prints, as JSON."""

@@ -15,6 +15,8 @@ from jaxact.training import layer_table
 from jaxact.training.convolution import convolve, tile_side
 from jaxact.training.pooling import activated_max_of_corners, max_of_corners
 
+pytestmark = pytest.mark.usefixtures("training_compiled_fast")
+
 COUNTS = {"conv1": 456, "conv2": 2_416, "conv3": 48_120, "dense1": 645_204, "dense2": 850}
 
 

@@ -14,6 +14,8 @@ import pytest
 import jaxact
 from jaxact import mean_field, moments
 
+pytestmark = pytest.mark.usefixtures("training_compiled_fast")
+
 close = functools.partial(np.testing.assert_allclose, rtol=1e-10)
 GAPS = np.array([2.0, 1.9, 1.3, 1.0, 0.6, 0.1, 0.02, 1e-3, 1e-5, 1e-8])
 

@@ -28,6 +28,8 @@ from jaxact.diagnosis.pace import Pace
 from jaxact.training import Interrupted, TrainConfig, fit, loop
 from jaxact.training.run import load_run
 
+pytestmark = pytest.mark.usefixtures("training_compiled_fast")
+
 KEY = jax.random.key(0)
 ROWS, LABELS = jax.random.normal(KEY, (16, 8)), jnp.arange(16) % 10
 BATCH = ROWS, LABELS

@@ -7,12 +7,15 @@ import jax
 import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import jaxact
 from jaxact.testing.reference import evaluate
 from jaxact.testing.values import last_place
+
+pytestmark = pytest.mark.usefixtures("compiled_fast")
 
 COUNT = 16  # inputs at a time: one shape, so that each function is compiled once a dtype
 

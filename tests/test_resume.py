@@ -21,6 +21,8 @@ from jaxact.cli import main
 from jaxact.training import Interrupted, TrainConfig, fit, load_trained, loop
 from jaxact.training.run import Run, load_run
 
+pytestmark = pytest.mark.usefixtures("training_compiled_fast")
+
 TOY = TrainConfig(epochs=3, batch_size=32, pixels="unit", augment=True, activation="tanh")  # seven steps an epoch
 STEPS = 7
 

@@ -25,10 +25,15 @@ from jaxact.cli import main
 from jaxact.cli.sweep import Sweep, _split
 from jaxact.training import Interrupted, SweepConfig, TrainConfig, fit, run_sweep, summarize, sweep
 from jaxact.training.config import SharedOptions, make_optimizer, names_of
+from jaxact.training.devices import MODEL, make_mesh
+from jaxact.training.programs import Data
 from jaxact.training.sweep_config import find_gains, initial_model
 from jaxact.training.sweep_folder import SweepFolder
-from jaxact.training.sweep_group import deal
+from jaxact.training.sweep_group import _group_programs as kept
+from jaxact.training.sweep_group import deal, group_programs
 from jaxact.training.sweep_summary import fate
+
+pytestmark = pytest.mark.usefixtures("training_compiled_fast")
 
 METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
 ONE = TrainConfig(epochs=2, batch_size=32, pixels="unit", augment=True)  # seven steps an epoch
@@ -88,6 +93,25 @@ def test_company_changes_nothing(what, straight, data):
     rows = run_sweep(dataclasses.replace(TOY, **CHANGES[what]), dataset=data).rows
     key = lambda row: [row[name] for name in ("learning_rate", "seed", "epoch")]  # noqa: E731
     assert sorted(timeless(rows), key=key) == sorted(timeless(straight.rows), key=key)
+
+
+def test_programs_are_shared_by_sweeps_that_compile_the_same(straight, data):
+    before = kept.cache_info().hits
+    one = dataclasses.replace(TOY, seeds=[7], group=4, learning_rates=[1e-2], initializers=["glorot_uniform"])
+    run_sweep(one, dataset=data)
+    again = run_sweep(TOY, dataset=data)
+    assert timeless(again.rows) == timeless(straight.rows)
+    assert kept.cache_info().hits > before
+    about = Data("toy", 10, 200, 50, (0.0,) * 3, (1.0,) * 3)
+    mesh = make_mesh(1, axis=MODEL)
+
+    def programs(config, label="tanh", size=2):
+        return group_programs(config, label, about, mesh, size)
+
+    first = programs(TOY)
+    assert programs(dataclasses.replace(TOY, seeds=3, group=1)) is first
+    shared = dataclasses.replace(TOY, order="shared")
+    assert len({id(programs(c)) for c in (TOY, shared)} | {id(programs(TOY, size=1))}) == 3
 
 
 def test_at_once_is_in_turn(straight, data):
@@ -248,7 +272,7 @@ KILLS = {  # what happens -> how, steps of all networks that need not be done ag
     "before the last rows of a group": (in_writing(3), 14),
     "before a group is forgotten": (lambda m: at_call(m, SweepFolder, "forget", 1, lambda *_: kill()), 28),
     "in drawing": (lambda m: at_call(m, sweep, "write_summary", 1, lambda *_: kill()), 56),
-    "by a signal at once": (lambda m: at_call(m, sweep, "make_group_programs", 1, lambda *_: interrupt()), 0),
+    "by a signal at once": (lambda m: at_call(m, sweep, "group_programs", 1, lambda *_: interrupt()), 0),
     "by a signal in an epoch": (lambda m: at_step(m, 3, interrupt), 8),
     "by a signal between groups": (lambda m: at_step(m, 28, interrupt), 28),
 }
@@ -502,4 +526,4 @@ def test_a_sweep_has_the_options_of_a_run():
     run, here = ({f.name: f.default for f in dataclasses.fields(kind)} for kind in (TrainConfig, Sweep))
     shared = names_of(SharedOptions)
     assert {name: here[name] for name in shared} == {name: run[name] for name in shared}
-    assert set(run) - set(here) == {"activation", "learning_rate", "seed", "diagnose"}
+    assert set(run) - set(here) == {"activation", "learning_rate", "seed", "diagnose", "threshold"}

@@ -22,6 +22,8 @@ from jaxact.training.programs import _programs as kept
 from jaxact.training.run import claim_folder, pixel_scaling
 from jaxact.training.step import Pixels, in_parts, initial_state, make_programs, shift_and_mirror
 
+pytestmark = pytest.mark.usefixtures("training_compiled_fast")
+
 TOY = TrainConfig(epochs=2, batch_size=32, pixels="unit")
 SCHEDULES = ("constant", "cosine", "warmup_cosine", "linear", "exponential")
 
@@ -172,7 +174,7 @@ CHANGES = {  # whether the programs of TOY, of tanh, serve a run with other opti
 
 @pytest.mark.parametrize(("change", "same"), CHANGES.values(), ids=CHANGES)
 def test_programs_are_shared_by_runs_that_compile_the_same(change, same):
-    config, about = dataclasses.replace(TOY, activation="tanh"), Data("toy", 10, 200, (0,), (1,), False)
+    config, about = dataclasses.replace(TOY, activation="tanh"), Data("toy", 10, 200, 50, (0,), (1,))
     first = run_programs(config, about, None)
     assert (run_programs(dataclasses.replace(config, **change), about, None) is first) == same
     for other in (about._replace(images=100), about._replace(classes=5), about._replace(scale=(2,))):

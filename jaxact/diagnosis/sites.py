@@ -238,8 +238,9 @@ def _inside(
         for site in found:
             layer, loops = site.layer, site.loops
             if scan:
-                own = [pair for pair in pairs[apart] if layer is not None and pair[0] in layer.inputs]
-                axes = {first_axis_of(program, table, atom) for v, atom in own if names.get(v) == layer.path}
+                path, weights = (layer.path, layer.inputs) if layer else ("", ())
+                own = [pair for pair in pairs[apart] if pair[0] in weights]
+                axes = {first_axis_of(program, table, atom) for v, atom in own if names.get(v) == path}
                 axis = axes.pop() if len(axes) == 1 else None
                 loops = (Loop(node.eqn.params["length"], bool(own), node.eqn.params["reverse"], axis), *loops)
             if layer is not None:

@@ -155,7 +155,8 @@ class _Loop:
         self.batch_size = min(config.batch_size, self.images)
         self.steps = -(-self.images // self.batch_size)
         mesh, apart = make_mesh(config.devices), jax.process_count() > 1
-        data = Data(dataset.name, len(dataset.classes), self.images, shift, scale, apart)
+        tests = len(dataset.test_labels)
+        data = Data(dataset.name, len(dataset.classes), self.images, tests, shift, scale, apart)
         self.graphdef, start, self.programs = run_programs(config, data, mesh)
         self.state: TrainState = start(jax.random.key(config.seed))
         self.history: list[dict[str, float]] = []

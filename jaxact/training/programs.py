@@ -35,12 +35,13 @@ class RunPrograms(NamedTuple):
 
 
 class Data(NamedTuple):
-    """What the programs of a run depend on in its data.
+    """What the programs of a run or a sweep depend on in its data.
 
     Attributes:
       name: name of the data set.
       classes: number of classes.
       images: number of training images.
+      tests: number of test images.
       shift: what is subtracted from pixels, for each channel.
       scale: what the difference is multiplied by, for each channel.
       rows_apart: whether the training images are spread over the devices.
@@ -49,9 +50,10 @@ class Data(NamedTuple):
     name: str
     classes: int
     images: int
+    tests: int
     shift: tuple[float, ...]
     scale: tuple[float, ...]
-    rows_apart: bool
+    rows_apart: bool = False
 
     @property
     def pixels(self) -> Pixels:
@@ -64,20 +66,28 @@ def augmentation(name: str) -> Callable[[Array, Array, Array], Array]:
     return functools.partial(shift_and_mirror, mirror=name not in NOT_MIRRORED)
 
 
+def is_kept(activation: str | Callable) -> bool:
+    """Whether programs are kept: what another callable does may hang on variables that have changed since."""
+    return isinstance(activation, str) or find(activation) is not None
+
+
+def compiled_options(config: TrainConfig) -> TrainConfig:
+    """The options, those that are not compiled into programs at a default."""
+    epochs = 1 if config.schedule == "constant" else config.epochs
+    same = {"seed": 0, "diagnose": None, "threshold": (), "dataset": "", "data_dir": None, "out": None}
+    return dataclasses.replace(config, epochs=epochs, **same)
+
+
 def run_programs(config: TrainConfig, data: Data, mesh: Mesh | None) -> RunPrograms:
-    """The programs of a run, made anew or those of an earlier run that differs in nothing they depend on.
+    """The programs of a run, made anew or those of an earlier run that compiles the same.
 
     Args:
       config: options of the run.
       data: what is known of its data.
       mesh: the devices that share each batch, or None for one.
     """
-    epochs = 1 if config.schedule == "constant" else config.epochs
-    same = {"seed": 0, "diagnose": None, "threshold": (), "dataset": "", "data_dir": None, "out": None}
-    options = dataclasses.replace(config, epochs=epochs, **same)
-    known = isinstance(config.activation, str) or find(config.activation) is not None
-    # What another callable does may hang on variables that have changed since.
-    return (_programs if known else _programs.__wrapped__)(options, data, mesh)
+    make = _programs if is_kept(config.activation) else _programs.__wrapped__
+    return make(compiled_options(config), data, mesh)
 
 
 @functools.lru_cache(maxsize=KEPT)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.nn.initializers import Initializer
 from jax.sharding import Mesh
@@ -29,8 +28,9 @@ from jaxact.training.devices import (
     wait_for_all,
 )
 from jaxact.training.interrupt import Interrupted, deferred_signals
+from jaxact.training.programs import Data
 from jaxact.training.run import locked, pixel_scaling
-from jaxact.training.step import Pixels, TrainState
+from jaxact.training.step import TrainState
 from jaxact.training.sweep_config import Network, SweepConfig, find_gains, initial_model
 from jaxact.training.sweep_folder import Row, SweepFolder, load_sweep, make_rows, network_of, new_folder
 from jaxact.training.sweep_group import (
@@ -41,9 +41,8 @@ from jaxact.training.sweep_group import (
     collect,
     deal,
     free_memory,
+    group_programs,
     initial_group,
-    make_group_programs,
-    make_network_functions,
     place,
 )
 from jaxact.training.sweep_summary import Summary, summarize, write_summary
@@ -144,14 +143,15 @@ class _Sweep:
         self.config, self.folder, self.gains, self.dataset, self.mesh = config, folder, gains, dataset, mesh
         self.note = note if note and is_first() else lambda line: None
         self.report, self.progress = report if is_first() else None, progress and is_first()
-        scaling = (jnp.asarray(folder.record["data"][key]) for key in ("shift", "scale"))
-        self.pixels = Pixels(*scaling)
+        shift, scale = (tuple(folder.record["data"][key]) for key in ("shift", "scale"))
+        sizes = len(dataset.train_labels), len(dataset.test_labels)
+        self.data = Data(dataset.name, len(dataset.classes), *sizes, shift, scale)
         self.images = len(dataset.train_labels)
         self.batch_size = min(config.train.batch_size, self.images)
         self.steps = -(-self.images // self.batch_size)
         self.epochs = config.train.epochs
-        self.train = put((dataset.train_images, dataset.train_labels), P(), mesh)
-        self.test = put((dataset.test_images, dataset.test_labels), P(), mesh)
+        self.train = put((dataset.train_images, dataset.train_labels.astype(np.int32)), P(), mesh)
+        self.test = put((dataset.test_images, dataset.test_labels.astype(np.int32)), P(), mesh)
         seeds: Any = config.seeds
         self.shared_key = put(np.asarray(jax.random.key_data(jax.random.key(seeds[0]))), P(), self.mesh)
         self.networks = {label: config.networks(label, list(possible)) for label, possible in gains.items()}
@@ -191,17 +191,13 @@ class _Sweep:
     def _programs(self, label: str) -> GroupPrograms:
         """The programs of an activation, with room for a group."""
         networks, devices = self.networks[label], self.mesh.size
-        pure = make_network_functions(self.config, networks[0], self.dataset, self.pixels, self.batch_size)
-        example = self._initial(networks[:1])
         kept, free = self.folder.group_size(label), free_memory()
         most = kept or self.config.group
         if not most:
             most = IN_TURN * devices if choose_method(self.config) == "map" else len(networks)
         while True:
             size = kept or -(-len(networks) // -(-len(networks) // most))  # of groups that are about equal
-            programs = make_group_programs(
-                self.config, pure, self.mesh, self.steps, -(-size // devices), example, self.train, self.test
-            )
+            programs = group_programs(self.config, label, self.data, self.mesh, -(-size // devices))
             most = size
             if not (kept or self.config.group or size == 1 or free is None or programs.bytes <= SHARE * free):
                 most = max(1, min(size - 1, int(size * SHARE * free / programs.bytes)))

@@ -16,17 +16,15 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from jaxact.training.config import TrainConfig, make_optimizer
-from jaxact.training.data import Dataset
 from jaxact.training.devices import MODEL, fetch, put
-from jaxact.training.programs import augmentation
+from jaxact.training.programs import KEPT, Data, augmentation, compiled_options, is_kept
 from jaxact.training.step import (
     Functions,
-    Pixels,
     TrainState,
     initial_state,
     make_functions,
 )
-from jaxact.training.sweep_config import Network, SweepConfig, initial_model
+from jaxact.training.sweep_config import SweepConfig, initial_model
 
 SHARE = 0.5  # of the free memory, for a group that is sized to fit
 IN_TURN = 8  # networks of a device that take turns: more gain nothing, and each turn lasts longer
@@ -104,29 +102,18 @@ def collect(state: TrainState, places: np.ndarray) -> TrainState:
     return jax.tree.map(lambda leaf: leaf[places], host._replace(step=None))._replace(step=host.step)
 
 
-def make_network_functions(
-    config: SweepConfig, network: Network, dataset: Dataset, pixels: Pixels, batch_size: int
-) -> Functions:
-    """The pure functions of the networks that have the activation of this one.
-
-    Args:
-      config: options of the sweep.
-      network: one of the networks.
-      dataset: the data.
-      pixels: how pixels become inputs.
-      batch_size: images in a step.
-    """
-    options = config.run_config(network)
+def _network_functions(config: SweepConfig, options: TrainConfig, data: Data) -> Functions:
+    """The pure functions of the networks that have the activation of these options."""
     if choose_method(config) == "vmap" and options.formulation == "auto":
         # Products of matrices stay products; convolutions with a kernel for each network are slow everywhere.
         options = dataclasses.replace(options, formulation="spectral")
-    model = nnx.eval_shape(lambda: initial_model(options, len(dataset.classes)))
+    model = nnx.eval_shape(lambda: initial_model(options, data.classes))
     return make_functions(
         nnx.split(model, nnx.Param)[0],
-        pixels,
-        images=len(dataset.train_labels),
-        batch_size=batch_size,
-        augment=augmentation(dataset.name) if options.augment else None,
+        data.pixels,
+        images=data.images,
+        batch_size=min(options.batch_size, data.images),
+        augment=augmentation(data.name) if options.augment else None,
     )
 
 
@@ -145,29 +132,30 @@ def _over_networks(method: str, f: Callable[..., Any], count: Array, given: Any,
     return lax.fori_loop(0, count, one, made)
 
 
-def make_group_programs(
-    config: SweepConfig,
-    pure: Functions,
-    mesh: Mesh,
-    steps: int,
-    size: int,
-    example: TrainState,
-    train: tuple[Array, Array],
-    test: tuple[Array, Array],
-) -> GroupPrograms:
-    """The programs of the groups of one activation.
+def group_programs(config: SweepConfig, activation: str, data: Data, mesh: Mesh, size: int) -> GroupPrograms:
+    """The programs of the groups of one activation, made anew or those of an earlier sweep that compiles the same.
 
     Args:
       config: options of the sweep.
-      pure: the functions of one network.
+      activation: the activation, by the name that rows have.
+      data: what is known of its data.
       mesh: the devices.
-      steps: steps in an epoch.
       size: places for networks on each device.
-      example: stacked states of any number of networks.
-      train: training images and labels on the devices.
-      test: test images and labels on the devices.
     """
-    method, shared, total = choose_method(config), config.order == "shared", config.train.epochs * steps
+    fn = config.functions()[activation]
+    kept: dict[str, Any] = {"activations": [fn], "train": compiled_options(config.train)}
+    kept |= {name: getattr(config, name) for name in ("order", "method")}
+    options = SweepConfig(seeds=1, **kept)
+    return (_group_programs if is_kept(fn) else _group_programs.__wrapped__)(options, data, mesh, size)
+
+
+@functools.lru_cache(maxsize=KEPT)
+def _group_programs(config: SweepConfig, data: Data, mesh: Mesh, size: int) -> GroupPrograms:
+    options = dataclasses.replace(config.train, activation=config.activations[0])
+    pure = _network_functions(config, options, data)
+    batch_size = min(options.batch_size, data.images)
+    steps = -(-data.images // batch_size)
+    method, shared, total = choose_method(config), config.order == "shared", options.epochs * steps
     model, each_order = P(MODEL), P() if shared else P(MODEL)
 
     def advance(
@@ -205,10 +193,17 @@ def make_group_programs(
         return jax.ShapeDtypeStruct(sides, dtype, sharding=NamedSharding(mesh, spec))
 
     places = size * mesh.size
-    stacked = jax.tree.map(lambda a: shape(model, a.dtype, places, *a.shape[1:]), example._replace(step=None))
+    optimizer = make_optimizer(options, total)
+    params = nnx.state(nnx.eval_shape(lambda: initial_model(options, data.classes)), nnx.Param)
+    example = jax.eval_shape(lambda params: initial_state(params, optimizer, jnp.zeros(2, jnp.uint32)), params)
+    stacked = jax.tree.map(lambda a: shape(model, a.dtype, places, *a.shape), example._replace(step=None))
     state = stacked._replace(step=shape(P(), jnp.int32))
+    train, test = (
+        (shape(P(), jnp.uint8, count, 32, 32, 3), shape(P(), jnp.int32, count))
+        for count in (data.images, data.tests)
+    )
     counts, rates = shape(model, jnp.int32, mesh.size), shape(model, jnp.float32, places)
-    length = steps * min(config.train.batch_size, len(train[1]))
+    length = steps * batch_size
     orders = shape(each_order, jnp.int32, *([length] if shared else [places, length]))
 
     make_order = compiled(order, (SPREAD, P()), each_order, state, shape(P(), jnp.uint32, 2))
