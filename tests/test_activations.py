@@ -232,6 +232,7 @@ def test_parameters_are_differentiable(spec):
         check_grads(lambda *p: fn(x, **dict(zip(config, p, strict=True))), tuple(config.values()), order=1)
 
 
+@pytest.mark.usefixtures("compiled_fast")
 @pytest.mark.parametrize("name", jaxact.ACTIVATIONS)
 def test_dtypes_and_shapes(name):
     fn = jaxact.ACTIVATIONS[name].function

@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 PROGRAM = """
 import jax, jax.numpy as jnp, numpy as np
 import jaxact
@@ -32,6 +34,7 @@ print(len(split))
 """
 
 
+@pytest.mark.usefixtures("compiled_fast")
 def test_sharded_inputs_give_sharded_results():
     flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=4"
     environment = os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
