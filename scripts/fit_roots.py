@@ -14,7 +14,7 @@ BITS = 400
 
 # Function, order of the derivative, about where its root is, and within which radius of it the series is taken.
 ROOTS = [
-    ("mish", 1, -1.19, 1.1),
+    ("mish", 1, -1.19, 0.6),
     ("smish", 1, -1.39, 1.1),
     ("logish", 1, -1.37, 1.1),
     ("serf", 1, -1.19, 1.1),

@@ -44,3 +44,33 @@ def test_what_only_selects_is_not_widened(dtype):
     for fn, through in ((jaxact.relu, False), (jaxact.silu, True)):
         program = str(jax.make_jaxpr(lambda x, fn=fn: jax.vjp(fn, x)[1](x))(x))
         assert ("f32" in program, "prevent_cse=True" in program) == (through, through)
+
+
+def temporaries(fn, dtype):
+    """Bytes that value and gradient in one program write beside their results, in units of those of the input."""
+
+    def with_gradient(x):
+        y, pull = jax.vjp(fn, x)
+        return y, pull(jnp.ones_like(y))[0]
+
+    x = jax.ShapeDtypeStruct((100_000,), dtype)
+    held = jax.jit(with_gradient).lower(x).compile().memory_analysis().temp_size_in_bytes
+    return held / (x.size * x.dtype.itemsize)
+
+
+SHARED = [name for name in jaxact.ACTIVATIONS if hasattr(jax.nn, name)]
+
+
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="of XLA's loops on a CPU")
+@pytest.mark.parametrize("name", [name for name in SHARED if name not in ("gelu", "log1mexp")])
+def test_narrow_programs_write_no_temporaries(name):
+    """A quotient that is used twice is written to memory, in float32: at large sizes that is half of the time."""
+    assert temporaries(jaxact.ACTIVATIONS[name].function, jnp.bfloat16) < 0.1
+
+
+def test_temporaries_are_seen():
+    def twice(x):
+        ratio = 1 / (1 + jnp.exp(x.astype(jnp.float32)))
+        return (ratio + ratio * ratio).astype(x.dtype)
+
+    assert temporaries(twice, jnp.bfloat16) > 1

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
-from numpy.polynomial import chebyshev
+from numpy.polynomial import Polynomial, chebyshev
 
 from jaxact.activations._compensated import Double, fast_two_sum, product, two_product, two_sum
 from jaxact.activations._numerics import with_derivative
@@ -246,7 +246,20 @@ def log1p_unit(t: Array) -> Array:
     return z + z * w * polynomial(w, _LOG1P[t.dtype.itemsize])
 
 
+# log(1 + t) / t for t in [0, 1], to 1e-9; a double needs more than the powers of t can give
+_LOG1P_OVER_T = (
+    chebyshev.Chebyshev.interpolate(lambda t: np.log1p(t) / t, 10, [0, 1])
+    .convert(kind=Polynomial, domain=[-1, 1], window=[-1, 1])
+    .coef.tolist()
+)
+
+
 @with_derivative(sigmoid)
 def softplus(x: Array) -> Array:
-    r""":math:`\log(1+e^x)` with one exponential; its derivative is the sigmoid."""
-    return jnp.where(x > 0, x, 0) + log1p_unit(decay(x))
+    r""":math:`\log(1+e^x)` with one exponential; its derivative is the sigmoid.
+
+    In float32 without a division: a quotient that is used more than once is written to memory by XLA on a CPU.
+    """
+    t = decay(x)
+    log = t * polynomial(t, _LOG1P_OVER_T) if t.dtype == jnp.float32 else log1p_unit(t)
+    return jnp.where(x > 0, x, 0) + log

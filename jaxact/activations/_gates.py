@@ -1,6 +1,7 @@
 """Functions that are x times a gate of x, and their two derivatives, with nothing lost in the tails."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax.numpy as jnp
 from jax import Array
@@ -16,6 +17,7 @@ a factor.
 
 Formula = Callable[[Array], Array]
 Parts = tuple[Array, Array, Array]
+Side = Callable[[Array, Array], tuple[Array, ...]]
 
 
 class SigmoidGate:
@@ -74,6 +76,13 @@ def sigmoid_gated(
     return value, slope, curvature
 
 
+def sides(left: Side, right: Side, x: Array) -> tuple[Array, Exponential, Any, Any]:
+    """x, cut to where it matters, exp(-|x|), and what the formulas for x <= 0 and for x > 0 make of the two."""
+    c = jnp.clip(x, -FAR, FAR)
+    e = shifted_exp(-jnp.abs(c))
+    return c, e, left(jnp.minimum(c, 0), e.value), right(jnp.maximum(c, 0), e.value)
+
+
 def self_gated(
     left: Callable[[Array, Array], Parts],
     right: Callable[[Array, Array], Parts],
@@ -87,24 +96,19 @@ def self_gated(
       mend: decorator of the derivative, such as `near_root`.
     """
 
-    def parts(x: Array) -> tuple[Array, Exponential, Parts, Parts]:
-        c = jnp.clip(x, -FAR, FAR)
-        e = shifted_exp(-jnp.abs(c))
-        return c, e, left(jnp.minimum(c, 0), e.value), right(jnp.maximum(c, 0), e.value)
-
     def curvature(x: Array) -> Array:
-        _, e, (*_, on_left), (*_, on_right) = parts(x)
+        _, e, (*_, on_left), (*_, on_right) = sides(left, right, x)
         return e.times(jnp.where(x > 0, on_right, on_left))
 
     @with_derivative(curvature)
     @mend
     def slope(x: Array) -> Array:
-        _, e, (_, on_left, _), (_, on_right, _) = parts(x)
+        _, e, (_, on_left, _), (_, on_right, _) = sides(left, right, x)
         return jnp.where(x > 0, on_right, e.times(on_left))
 
     @with_derivative(slope)
     def value(x: Array) -> Array:
-        c, e, (on_left, *_), (on_right, *_) = parts(x)
+        c, e, (on_left, *_), (on_right, *_) = sides(left, right, x)
         return jnp.where(x > 0, x * on_right, e.times(c * on_left))
 
     return value, slope, curvature

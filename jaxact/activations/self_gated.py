@@ -1,28 +1,48 @@
 """Functions that are x times a bounded gate of an exponential: mish and its relatives."""
 
+import jax.numpy as jnp
 from jax import Array
 
-from jaxact.activations._exponential import log1p_ratio, polynomial
-from jaxact.activations._gates import Parts, in_t, self_gated
-from jaxact.activations._numerics import elementwise
+from jaxact.activations._exponential import lifted, log1p_ratio, polynomial
+from jaxact.activations._gates import Parts, in_t, self_gated, sides
+from jaxact.activations._numerics import elementwise, with_derivative
 from jaxact.activations._roots import ROOTS, near_root
 
-# Both sides in t = exp(-|x|): on the left g, f' and f'' over t; on the right g, f', and f'' over t.
+# Both sides in t = exp(-|x|): on the left g, f' and f'' over t; on the right g, f', and f'' over t; of mish g and
+# f'' over t.
 
 
-def _mish_left(x: Array, t: Array) -> Parts:
+def _mish_left(x: Array, t: Array) -> tuple[Array, Array]:
     d = (t + 2) * t + 2
-    slope, bend = in_t(x, t, [4, 6, 4, 1], [4, 4, 0, 0]), in_t(x, t, [16, 32, 24, 8], [8, 8, -12, -8])
-    return (t + 2) / d, slope / polynomial(t, [4, 8, 8, 4, 1]), bend / (d * d * d)  # d^2 at once: rounded less
+    return (t + 2) / d, in_t(x, t, [16, 32, 24, 8], [8, 8, -12, -8]) / (d * d * d)
 
 
-def _mish_right(x: Array, t: Array) -> Parts:
+def _mish_right(x: Array, t: Array) -> tuple[Array, Array]:
     d = (2 * t + 2) * t + 1
-    slope, bend = in_t(x, t, [1, 4, 6, 4], [0, 0, 4, 4]), in_t(x, t, [8, 24, 32, 16], [-8, -12, 8, 8])
-    return (2 * t + 1) / d, slope / polynomial(t, [1, 4, 8, 8, 4]), t * bend / (d * d * d)
+    return (2 * t + 1) / d, t * in_t(x, t, [8, 24, 32, 16], [-8, -12, 8, 8]) / (d * d * d)
 
 
-_mish, _, _ = self_gated(_mish_left, _mish_right, near_root(ROOTS["mish", 1]))
+def _mish_curvature(x: Array) -> Array:
+    _, e, (_, on_left), (_, on_right) = sides(_mish_left, _mish_right, x)
+    return e.times(jnp.where(x > 0, on_right, on_left))
+
+
+@with_derivative(_mish_curvature)
+@near_root(ROOTS["mish", 1])
+def _mish_slope(x: Array) -> Array:
+    # w N / D with w = exp(x), and 1/2 + (2 w N - D) / (2 D), whose errors are small beside the half: one division.
+    c, shift, scale = lifted(jnp.minimum(x, 20 if x.dtype == jnp.float32 else 40))  # beyond, it is 1
+    far = jnp.exp(c - shift)
+    w, near = far * scale, c > -0.6
+    on_left, on_right = in_t(c, w, [4, 6, 4, 1], [4, 4, 0, 0]), in_t(c, w, [-2, 0, 2, 2, 0.5], [0, 4, 4, 0, 0])
+    ratio = jnp.where(near, on_right, on_left) / polynomial(w, [4, 8, 8, 4, 1])  # used once: see `softplus`
+    return jnp.where(near, 0.5, 0) + jnp.where(near, 1, far) * ratio * scale
+
+
+@with_derivative(_mish_slope)
+def _mish(x: Array) -> Array:
+    c, e, (on_left, _), (on_right, _) = sides(_mish_left, _mish_right, x)
+    return jnp.where(x > 0, x * on_right, e.times(c * on_left))
 
 
 @elementwise

@@ -23,9 +23,10 @@ def _silu_parts(x: Array) -> tuple[Array, Array, Array, Array]:
 
 @with_derivative(_silu_curvature)
 def _silu_slope(x: Array) -> Array:
-    # sigmoid(x) (1 + x sigmoid(-x)), where x sigmoid(-x) is y e on the right, and x - y on the left
+    # sigmoid(x) (1 + x sigmoid(-x)), where x sigmoid(-x) is y e on the right, and x - y on the left. XLA on a CPU
+    # writes a quotient that is used twice to memory; this one is used once.
     c, e, y, scale = _silu_parts(x)
-    return jnp.where(x > 0, 1 + jnp.minimum(y, FAR) * e, (1 + c) - y) / (1 + e) * scale
+    return (jnp.where(x > 0, 1, 1 + c) + jnp.minimum(y, FAR) * jnp.where(x > 0, e, -1)) / (1 + e) * scale
 
 
 @with_derivative(_silu_slope)
