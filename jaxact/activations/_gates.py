@@ -1,7 +1,6 @@
 """Functions that are x times a gate of x, and their two derivatives, with nothing lost in the tails."""
 
 from collections.abc import Callable
-from typing import Any
 
 import jax.numpy as jnp
 from jax import Array
@@ -16,8 +15,7 @@ a factor.
 """
 
 Formula = Callable[[Array], Array]
-Parts = tuple[Array, Array, Array]
-Side = Callable[[Array, Array], tuple[Array, ...]]
+Parts = tuple[Array, ...]
 
 
 class SigmoidGate:
@@ -76,13 +74,6 @@ def sigmoid_gated(
     return value, slope, curvature
 
 
-def sides(left: Side, right: Side, x: Array) -> tuple[Array, Exponential, Any, Any]:
-    """x, cut to where it matters, exp(-|x|), and what the formulas for x <= 0 and for x > 0 make of the two."""
-    c = jnp.clip(x, -FAR, FAR)
-    e = shifted_exp(-jnp.abs(c))
-    return c, e, left(jnp.minimum(c, 0), e.value), right(jnp.maximum(c, 0), e.value)
-
-
 def self_gated(
     left: Callable[[Array, Array], Parts],
     right: Callable[[Array, Array], Parts],
@@ -91,24 +82,29 @@ def self_gated(
     r"""The function ``x * g(x)`` and its first two derivatives, in terms of :math:`t = e^{-|x|}`.
 
     Args:
-      left: from (x, t), for x <= 0, to g, f' and f'' over t.
+      left: from (x, t), for x <= 0, to g, f' and f'' over t; without f' where ``mend`` has one of its own.
       right: from (x, t), for x > 0, to g, f', and f'' over t.
-      mend: decorator of the derivative, such as `near_root`.
+      mend: from the derivative to the one that is taken, as the decorator `near_root`.
     """
 
+    def parts(x: Array) -> tuple[Array, Exponential, Parts, Parts]:
+        c = jnp.clip(x, -FAR, FAR)
+        e = shifted_exp(-jnp.abs(c))
+        return c, e, left(jnp.minimum(c, 0), e.value), right(jnp.maximum(c, 0), e.value)
+
     def curvature(x: Array) -> Array:
-        _, e, (*_, on_left), (*_, on_right) = sides(left, right, x)
+        _, e, (*_, on_left), (*_, on_right) = parts(x)
         return e.times(jnp.where(x > 0, on_right, on_left))
 
     @with_derivative(curvature)
     @mend
     def slope(x: Array) -> Array:
-        _, e, (_, on_left, _), (_, on_right, _) = sides(left, right, x)
+        _, e, (_, on_left, _), (_, on_right, _) = parts(x)
         return jnp.where(x > 0, on_right, e.times(on_left))
 
     @with_derivative(slope)
     def value(x: Array) -> Array:
-        c, e, (on_left, *_), (on_right, *_) = sides(left, right, x)
+        c, e, (on_left, *_), (on_right, *_) = parts(x)
         return jnp.where(x > 0, x * on_right, e.times(c * on_left))
 
     return value, slope, curvature

@@ -4,30 +4,24 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxact.activations._exponential import lifted, log1p_ratio, polynomial
-from jaxact.activations._gates import Parts, in_t, self_gated, sides
-from jaxact.activations._numerics import elementwise, with_derivative
+from jaxact.activations._gates import Parts, in_t, self_gated
+from jaxact.activations._numerics import elementwise
 from jaxact.activations._roots import ROOTS, near_root
 
 # Both sides in t = exp(-|x|): on the left g, f' and f'' over t; on the right g, f', and f'' over t; of mish g and
 # f'' over t.
 
 
-def _mish_left(x: Array, t: Array) -> tuple[Array, Array]:
+def _mish_left(x: Array, t: Array) -> Parts:
     d = (t + 2) * t + 2
     return (t + 2) / d, in_t(x, t, [16, 32, 24, 8], [8, 8, -12, -8]) / (d * d * d)
 
 
-def _mish_right(x: Array, t: Array) -> tuple[Array, Array]:
+def _mish_right(x: Array, t: Array) -> Parts:
     d = (2 * t + 2) * t + 1
     return (2 * t + 1) / d, t * in_t(x, t, [8, 24, 32, 16], [-8, -12, 8, 8]) / (d * d * d)
 
 
-def _mish_curvature(x: Array) -> Array:
-    _, e, (_, on_left), (_, on_right) = sides(_mish_left, _mish_right, x)
-    return e.times(jnp.where(x > 0, on_right, on_left))
-
-
-@with_derivative(_mish_curvature)
 @near_root(ROOTS["mish", 1])
 def _mish_slope(x: Array) -> Array:
     # w N / D with w = exp(x), and 1/2 + (2 w N - D) / (2 D), whose errors are small beside the half: one division.
@@ -39,10 +33,7 @@ def _mish_slope(x: Array) -> Array:
     return jnp.where(near, 0.5, 0) + jnp.where(near, 1, far) * ratio * scale
 
 
-@with_derivative(_mish_slope)
-def _mish(x: Array) -> Array:
-    c, e, (on_left, _), (on_right, _) = sides(_mish_left, _mish_right, x)
-    return jnp.where(x > 0, x * on_right, e.times(c * on_left))
+_mish, _, _ = self_gated(_mish_left, _mish_right, lambda _: _mish_slope)
 
 
 @elementwise
