@@ -1,5 +1,6 @@
 """Initialisers whose gain is computed for the activation that follows."""
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -167,7 +168,7 @@ def calculate_gain(
         fn = getattr(activations, nonlinearity)
         if leaky:
             slope = 0.01 if param is None else param
-            fn = lambda x: jax.nn.leaky_relu(x, slope)  # noqa: E731
+            fn = functools.partial(jax.nn.leaky_relu, negative_slope=slope)
     else:
         fn = nonlinearity
     return gain(fn, mode, q=q)

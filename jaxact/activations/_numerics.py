@@ -128,7 +128,10 @@ def with_derivative(
             slope = slopes[i]
             if slope is not None:
                 return slope(*primals) * tangent
-            by_one = lambda a: f(*primals[:i], a, *primals[i + 1 :])  # noqa: E731
+
+            def by_one(a):
+                return f(*primals[:i], a, *primals[i + 1 :])
+
             return jax.jvp(by_one, (primals[i],), (tangent,))[1]
 
         def jvp(primals, tangents):

@@ -210,7 +210,10 @@ def _flats(curve: Curve) -> np.ndarray:
         away = np.abs(x[nearest] - x[at]) < 0.1 * np.maximum(1, np.abs(x[at]))
         found = found[away | (at == 0) | (at == last)]
     _few(found)
-    size = lambda x: np.abs(curve.sample(x)[1])  # noqa: E731
+
+    def size(x: np.ndarray) -> np.ndarray:
+        return np.abs(curve.sample(x)[1])
+
     flats = []
     for i, j in found:
         ends, exact = [x[i], x[j]], True

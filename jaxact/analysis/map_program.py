@@ -143,7 +143,10 @@ def _scaled(x: Array, scales: Array | None, row: Array) -> Array:
 def _point(fn: Callable, fields: tuple[str, ...], z: Array, top: Array, threshold: Array) -> SaturationMap:
     """All fields at a block of inputs."""
     slope_of = jax.grad(fn)
-    each = lambda f: jax.vmap(lambda z: jnp.asarray(f(z)).astype(z.dtype))(z)  # noqa: E731
+
+    def each(f: Callable) -> Array:
+        return jax.vmap(lambda z: jnp.asarray(f(z)).astype(z.dtype))(z)
+
     wanted = {*fields}
     slope = each(slope_of) if wanted - {"value", "curvature"} else z
     size = jnp.abs(slope).astype(top.dtype)

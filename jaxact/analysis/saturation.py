@@ -204,11 +204,14 @@ def _argmax(curve: Curve, dtype: np.dtype, low: float, high: float) -> np.ndarra
     top = np.abs(curve.slope) >= np.abs(curve.slope).max() * (1 - 4 * np.finfo(np.float64).eps)
     best = np.flatnonzero(top)[np.argmin(np.abs(curve.x[top]))]
     first, last = next(run for run in brackets.runs(top) if run[0] <= best <= run[1])
+
+    def fall(x: np.ndarray) -> np.ndarray:
+        return curve.max_slope - np.abs(curve.sample(x)[1])
+
     for end, inner, side in ((high, first, -1), (low, last, 1)):
         edge = (last if side < 0 else first) in (0, curve.x.size - 1)
         if np.isinf(end) and edge and 0 < inner < curve.x.size - 1:
             inside, outside = curve.x[inner : inner + 1], curve.x[inner + side : inner + side + 1]
-            fall = lambda x: curve.max_slope - np.abs(curve.sample(x)[1])  # noqa: E731
             if not curve.reached(fall, inside, outside, side):
                 return np.array(end)
     at = curve.x[best : best + 1]

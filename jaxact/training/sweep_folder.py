@@ -210,15 +210,14 @@ def make_rows(
     gone = {network_of(row) for row in before if row["diverged"]}
     rows = []
     for i, network in enumerate(networks):
-        metrics: dict[str, float | None] = {
+        measured = {
             "loss": float(state.loss[i]) / images,
             "accuracy": int(state.correct[i]) / images,
             "val_loss": float(losses[i].mean(dtype=np.float64)),
             "val_accuracy": float(np.mean(right[i])),
         }
-        finite = np.isfinite([metrics["loss"], metrics["val_loss"]]).all()  # type: ignore
+        finite = np.isfinite([measured["loss"], measured["val_loss"]]).all()
         diverged = bool(network in gone or state.bad_step[i] >= 0 or not finite)
-        if diverged:
-            metrics = dict.fromkeys(metrics)
+        metrics = dict.fromkeys(measured) if diverged else measured
         rows.append(network._asdict() | {"epoch": epoch} | metrics | {"seconds": seconds, "diverged": diverged})
     return rows

@@ -30,7 +30,9 @@ SHARE = 0.5  # of the free memory, for a group that is sized to fit
 IN_TURN = 8  # networks of a device that take turns: more gain nothing, and each turn lasts longer
 
 # All networks of a group are at the same step, so it is one number. Keys are kept as their data.
-SPREAD = TrainState(P(MODEL), P(MODEL), P(MODEL), P(), P(MODEL), P(MODEL), P(MODEL))  # type: ignore
+SPREAD = TrainState._make(P() if name == "step" else P(MODEL) for name in TrainState._fields)
+
+APART: dict[str, Any] = {"key": None, "step": None}  # from the rest of a state: not stacked, or not changed
 
 
 class GroupPrograms(NamedTuple):
@@ -165,10 +167,10 @@ def _group_programs(config: SweepConfig, data: Data, mesh: Mesh, size: int) -> G
             optimizer = make_optimizer(config.train, total, learning_rate=given[0])
             full = made._replace(key=jax.random.wrap_key_data(given[1]), step=state.step)
             after = pure.advance(optimizer, full, images, labels, order if shared else given[2], number)
-            return after._replace(key=None, step=None)  # type: ignore
+            return after._replace(**APART)
 
         given = (rates, state.key) if shared else (rates, state.key, order)
-        after = _over_networks(method, one, count[0], given, state._replace(key=None, step=None))  # type: ignore
+        after = _over_networks(method, one, count[0], given, state._replace(**APART))
         return after._replace(key=state.key, step=state.step + number)
 
     def evaluate(count: Array, params: Any, images: Array, labels: Array) -> tuple[Array, Array]:
