@@ -72,6 +72,8 @@ WRONG = [  # arguments, words of the line on stderr
     (["list", "--nonsense"], ["--nonsense", "jaxact list --help"]),
     (["list", "extra"], ["extra"]),
     (["train", "--epoch", "3"], ["--epoch"]),
+    (["train", "--diagnose", "--threshold", "dead=2"], ["--threshold dead must be a share"]),
+    (["train", "--threshold", "dead=0.1"], ["give diagnose too"]),
     (["train", "--epochs", "three"], ["--epochs", "'three'"]),
     (["train", "--epochs", "0"], ["epochs must be a whole number from 1"]),
     (["train", "--seed", str(10**400)], ["seed must be"]),

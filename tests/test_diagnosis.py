@@ -485,6 +485,18 @@ def test_weights_of_layers_in_a_scan_in_a_scan(axes):
     assert len(diagnosis.flows) == 5
 
 
+def test_weights_that_are_cast_and_moved_before_a_scan():
+    def network(params, batch):
+        layers = jnp.moveaxis(params["layers"].astype(jnp.float32), 1, 0)
+        x, _ = jax.lax.scan(lambda x, w: (jnp.tanh(x @ w), None), batch[0], layers)
+        return x @ params["last"]
+
+    layers = (LAYERS * jnp.arange(1, 4).reshape(3, 1, 1)).astype(jnp.float16)
+    flows = jaxact.diagnose((network, {"layers": jnp.moveaxis(layers, 0, 1), "last": LAST}), (ROWS, LABELS)).flows
+    due = [float(jnp.sqrt(8 * jnp.mean(layers[i].astype(jnp.float32) ** 2))) for i in (1, 2)]
+    assert [flow.sigma_w for flow in flows] == pytest.approx(due, rel=2e-3)
+
+
 def test_weights_that_a_scan_does_not_take_along_an_axis():
     def network(params, batch):
         x, _ = jax.lax.scan(lambda x, w: (jnp.tanh(x @ w), None), batch[0], params["layers"].reshape(3, 8, 8))

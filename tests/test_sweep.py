@@ -114,6 +114,13 @@ def test_programs_are_shared_by_sweeps_that_compile_the_same(straight, data):
     assert len({id(programs(c)) for c in (TOY, shared)} | {id(programs(TOY, size=1))}) == 3
 
 
+def test_labels_may_be_of_any_integer_dtype(straight, data):
+    narrow = data._replace(
+        train_labels=data.train_labels.astype(np.uint8), test_labels=data.test_labels.astype(np.int64)
+    )
+    assert timeless(run_sweep(TOY, dataset=narrow).rows) == timeless(straight.rows)
+
+
 def test_at_once_is_in_turn(straight, data):
     """To rounding, which Adam amplifies."""
     rows = run_sweep(dataclasses.replace(TOY, method="vmap"), dataset=data).rows

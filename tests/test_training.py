@@ -14,6 +14,7 @@ import pytest
 from flax import nnx
 from toy import bits, metrics, timeless, toy
 
+import jaxact
 from jaxact import InputError, LeNet5
 from jaxact.training import OPTIMIZERS, DivergedError, TrainConfig, evaluate, fit, load_trained, step
 from jaxact.training.config import make_optimizer, make_schedule
@@ -26,6 +27,10 @@ pytestmark = pytest.mark.usefixtures("training_compiled_fast")
 
 TOY = TrainConfig(epochs=2, batch_size=32, pixels="unit")
 SCHEDULES = ("constant", "cosine", "warmup_cosine", "linear", "exponential")
+
+
+def cube(x):
+    return 0.1 * x**3
 
 
 @pytest.fixture(scope="module")
@@ -181,6 +186,16 @@ def test_programs_are_shared_by_runs_that_compile_the_same(change, same):
         assert run_programs(config, other, None) is not first
 
 
+@pytest.mark.parametrize(
+    ("activation", "same"),
+    [(jaxact.tanh, True), ("elu(0.5)", True), (jaxact.get("elu(0.5)"), True), (cube, False)],
+    ids=["of jaxact", "name", "with parameters", "own"],
+)
+def test_programs_of_functions_of_jaxact_alone_are_kept(activation, same):
+    config, about = dataclasses.replace(TOY, activation=activation), Data("toy", 10, 200, 50, (0,), (1,))
+    assert (run_programs(config, about, None) is run_programs(config, about, None)) == same
+
+
 def test_a_run_on_kept_programs_is_the_same(data):
     config = dataclasses.replace(TOY, activation="tanh", epochs=1, seed=1)
     fresh = fit(config, dataset=data)
@@ -222,10 +237,6 @@ def test_digits_are_never_mirrored(name, mirror, monkeypatch):
 
 
 # --- options ----------------------------------------------------------------------------------------------
-
-
-def cube(x):
-    return 0.1 * x**3
 
 
 VARIANTS = {
