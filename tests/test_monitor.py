@@ -470,6 +470,7 @@ def test_figure():
         np.testing.assert_allclose(drawn[0], 100 * shares)
         np.testing.assert_allclose(drawn[1], 100 * shares[::-1])
         assert drawn[2].mask.sum() == 1
+        assert (panes[0].get_xticks() % 1 == 0).all()  # there is no half of a step
         ends = panes[0].collections[0].get_coordinates()[0, :, 0]
         assert all((ends[:-1] <= steps) & (steps <= ends[1:]))
         figure.draw_without_rendering()

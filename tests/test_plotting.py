@@ -381,3 +381,11 @@ def test_names():
     for name in vars(plotting):
         if name.startswith("plot_") or name.endswith("_figure"):
             assert getattr(plotting, name).__doc__
+
+
+def test_one_epoch_has_no_fractions_of_it():
+    row = dict.fromkeys(("loss", "accuracy", "val_loss", "val_accuracy"), 0.5) | {"epoch": 1}
+    band = plotting.Band("relu", *np.full((4, 1), 0.5))
+    for figure in (plotting.curves_figure([row]), plotting.sweep_figure([band])):
+        for axes in figure.axes:
+            assert (axes.get_xticks() % 1 == 0).all()

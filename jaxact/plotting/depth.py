@@ -158,7 +158,7 @@ def plot_depth(
         if at.size:
             axes.plot(at, np.full(at.size, place), marker, ms=4, color=color, transform=axes.get_xaxis_transform())
     axes.set_xlabel("layer")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.grid(alpha=0.3)
     return axes
 

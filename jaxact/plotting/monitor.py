@@ -32,7 +32,7 @@ def plot_sites(axes: Axes, steps: ArrayLike, sites: Sequence[str], values: Array
     axes.invert_yaxis()
     axes.set_xlim(max(ends[0], at[0]) if len(at) > 1 else ends[0], ends[-1])
     axes.set_xlabel("step")
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True, min_n_ticks=1))
     figure = axes.get_figure()
     if figure is not None:
         figure.colorbar(mesh, ax=axes, pad=0.02)

@@ -59,7 +59,7 @@ def sweep_figure(bands: Sequence[Band], *, title: str = "") -> Figure:
         plot_band(accuracy, band.accuracy, band.accuracy_std if i < COLOURED else no_band, label=label, **style)
     for axes in (loss, accuracy):
         axes.set_xlabel("epoch")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.grid(alpha=0.3)
     # Losses of networks that blow up would flatten the rest.
     ends = np.array([band.loss[-1] for band in bands])

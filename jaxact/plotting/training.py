@@ -27,7 +27,7 @@ def plot_history(
             values = [row[prefix + key] for row in history]
             axes.plot(epochs, values, style, ms=4, color=color, label=f"{label} {part}".strip())
         axes.set_xlabel("epoch")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.grid(alpha=0.3)
     loss.set_ylabel("mean cross-entropy (nats)")
     accuracy.set_ylabel("accuracy")
@@ -84,7 +84,7 @@ def comparison_figure(
                 axes.fill_between(epochs, values.min(0), values.max(0), color=f"C{i}", alpha=0.15, lw=0)
         axes.set_xlabel("epoch")
         axes.set_ylabel(("mean cross-entropy" if key == "loss" else key) + unit)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.grid(alpha=0.3)
     panes[1].plot([], [], "-", color="0.4", lw=2, label="validation")
     panes[1].plot([], [], "--", color="0.4", lw=1, label="training")
