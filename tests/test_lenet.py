@@ -229,17 +229,18 @@ def test_equal_corners_give_the_gradient_to_the_first():
 
 
 def pooled_plainly(activation):
-    return lambda x: max_of_corners(activation(x))
+    return lambda x, bias: max_of_corners(activation(x + bias[None]))
 
 
 @pytest.mark.parametrize("name", ["golu", "gcu", "xielu", wavy], ids=["golu", "gcu", "xielu", "wavy"])
 def test_pooling_after_an_activation_is_that_of_its_values(name):
     activation = jaxact.get(name)
-    x, direction, cotangent = 3 * normal(4, 5, 3, 7), normal(4, 5, 3, 7, seed=1), normal(5, 3, 7, seed=2)
+    x, bias = 3 * normal(4, 5, 3, 7), normal(1, 3, 1, seed=3)
+    directions, cotangent = (normal(4, 5, 3, 7, seed=1), normal(1, 3, 1, seed=4)), normal(5, 3, 7, seed=2)
 
     def results(pooled):
-        value, transpose = jax.vjp(pooled, x)
-        return value, jax.jvp(pooled, (x,), (direction,))[1], *transpose(cotangent)
+        value, transpose = jax.vjp(pooled, x, bias)
+        return value, jax.jvp(pooled, (x, bias), directions)[1], *transpose(cotangent)
 
     ours = jax.jit(lambda: results(activated_max_of_corners(activation)))()
     for got, due in zip(ours, results(pooled_plainly(activation)), strict=True):
@@ -250,7 +251,7 @@ def test_pooling_after_an_activation_gives_the_gradient_to_the_first_of_equal_va
     x = jnp.asarray([[1.0, 2, 2, -1], [-1, 0.5, 2, 3], [1, -0.5, 0.25, 1], [-1, 0.5, -0.25, 1]])
     for dtype in (jnp.float32, jnp.bfloat16):
         ours, plain = (
-            jax.grad(lambda x, f=f: f(x).sum())(x.astype(dtype))
+            jax.grad(lambda x, bias, f=f: f(x, bias).sum())(x.astype(dtype), jnp.zeros(1, dtype))
             for f in (activated_max_of_corners(jaxact.cos), pooled_plainly(jaxact.cos))
         )
         assert ours.dtype == dtype
@@ -260,7 +261,7 @@ def test_pooling_after_an_activation_gives_the_gradient_to_the_first_of_equal_va
 
 def test_no_loop_evaluates_the_activation_for_each_comparison():
     def gradient(x):
-        return jax.value_and_grad(lambda x: activated_max_of_corners(jnp.sin)(x).sum())(x)
+        return jax.value_and_grad(lambda x: activated_max_of_corners(jnp.sin)(x, jnp.ones((1, 6, 1))).sum())(x)
 
     program = jax.jit(gradient).lower(jax.ShapeDtypeStruct((4, 16, 6, 128), jnp.float32)).compile().as_text()
     computing = [part for part in program.split("\n\n") if " sine(" in part or " cosine(" in part]

@@ -4,9 +4,11 @@ XLA's CPU backend runs the gradient of an ordinary convolution as a naive loop w
 or `lax.fori_loop`, and its max-pool gradient as a scatter. A matrix product has neither problem, and by the
 convolution theorem three of them are a convolution: by the transform of the windows, frequency by frequency by
 that of the kernel, and by the inverse transform. The transforms are real matrices of fixed numbers, for tiles of
-8 x 8 pixels, whose windows overlap (overlap-save); small images of other sides are one tile. The images of a batch
-are the innermost axis, so that every step around the products reads and writes long rows, and the outputs can come
-ordered by the corners of 2 x 2 squares, so that max-pooling is a maximum of four blocks.
+8 x 8 pixels, whose windows overlap (overlap-save); small images of other sides are one tile. Angles are counted
+from the center of a tile: cosines are of use for the sum of two opposite pixels alone, sines for their difference,
+and so half of the multiplications are left. The images of a batch are the innermost axis, so that every step around
+the products reads and writes long rows, and the outputs can come ordered by the corners of 2 x 2 squares, so that
+max-pooling is a maximum of four blocks.
 
 References:
   Mathieu, Henaff and LeCun, "Fast training of convolutional networks through FFTs", 2014, arXiv:1312.5851.
@@ -28,24 +30,26 @@ TILE, WHOLE = 8, 16  # side of a tile, and of the largest image of another side 
 class _Transforms(NamedTuple):
     """Discrete Fourier transforms as real matrices; B frequencies stand for all, for the others are conjugates.
 
+    Each is a pair, of cosines and of sines. Pixels are those of the first half, the others lie opposite.
+
     Attributes:
-      windows: [2 B, window^2], real and imaginary part of a frequency one after the other.
+      windows: real and imaginary part from sums and from differences of opposite pixels, each [B, window^2 / 2].
       kernel: real and imaginary part of the conjugate, each [B, k^2].
-      outputs: [tile^2, 2 B], the inverse at the pixels of a tile.
+      outputs: the inverse, what real and imaginary part give to a pixel of a tile, each [tile^2 / 2, B].
     """
 
-    windows: np.ndarray
+    windows: tuple[np.ndarray, np.ndarray]
     kernel: tuple[np.ndarray, np.ndarray]
-    outputs: np.ndarray
+    outputs: tuple[np.ndarray, np.ndarray]
 
 
 @functools.cache
 def _transforms(k: int, tile: int, halo: int, corners: bool) -> _Transforms:
     """The transforms for a kernel of side k and windows that reach ``halo`` pixels beyond a tile on each side."""
-    window, half = tile + 2 * halo, k // 2
+    window, half, center = tile + 2 * halo, k // 2, (tile - 1) / 2
     period = tile + max(half, 2 * halo)  # where outputs wrap around, none of the tile is hit
 
-    def angles(side: int, first: int) -> np.ndarray:
+    def angles(side: int, first: float) -> np.ndarray:
         pixels = np.indices((side, side)).reshape(2, -1) + first
         return 2 * np.pi / period * (frequencies @ pixels)
 
@@ -54,15 +58,15 @@ def _transforms(k: int, tile: int, halo: int, corners: bool) -> _Transforms:
     kept = np.arange(period**2) <= conjugate
     frequencies = np.stack([u, v], axis=1)[kept]
     share = np.where(conjugate == np.arange(period**2), 1, 2)[kept] / period**2
-    inputs, offsets, outputs = angles(window, -halo), angles(k, -half), angles(tile, 0)
+    inputs, offsets, outputs = angles(window, -halo - center), angles(k, -half), angles(tile, -center)
     if corners:
         order = np.arange(tile**2).reshape(tile // 2, 2, tile // 2, 2).transpose(1, 3, 0, 2).ravel()
         outputs = outputs[:, order]
-    back = np.stack([np.cos(outputs.T), -np.sin(outputs.T)], axis=2) * share[:, None]
+    inputs, outputs = inputs[:, : window**2 // 2], outputs.T[: tile**2 // 2]
     return _Transforms(
-        np.stack([np.cos(inputs), -np.sin(inputs)], axis=1).reshape(-1, window**2),
+        (np.cos(inputs), -np.sin(inputs)),
         (np.cos(offsets), np.sin(offsets)),
-        back.reshape(tile**2, -1),
+        (np.cos(outputs) * share, -np.sin(outputs) * share),
     )
 
 
@@ -136,12 +140,16 @@ def _by_transforms(x: Array, kernel: Array, finish: Callable[[Array], Array], ti
     dot = functools.partial(jnp.matmul, precision=lax.Precision.HIGHEST)
     bins = len(cosines)
     windows = _windows(x, tile, halo).astype(dtype)
-    inputs = dot(forward, windows.reshape(len(windows), -1)).reshape(bins, 2 * channels, -1)
+    first, opposite = jnp.split(windows.reshape(len(windows), -1), 2)
+    halves = zip(forward, (first + opposite[::-1], first - opposite[::-1]), strict=True)
+    inputs = jnp.concatenate([dot(matrix, half).reshape(bins, channels, -1) for matrix, half in halves], axis=1)
     flat = kernel.astype(dtype).transpose(0, 1, 3, 2).reshape(k * k, -1)
     real, imaginary = (dot(part, flat).reshape(bins, features, channels) for part in (cosines, sines))
     blocks = jnp.concatenate([real, -imaginary], axis=2), jnp.concatenate([imaginary, real], axis=2)
-    products = dot(jnp.concatenate(blocks, axis=1), inputs).reshape(2 * bins, -1)
-    y = dot(inverse, products)
+    even, odd = (
+        dot(matrix, dot(block, inputs).reshape(bins, -1)) for matrix, block in zip(inverse, blocks, strict=True)
+    )
+    y = jnp.concatenate([even + odd, (even - odd)[::-1]])
     y = finish(y.reshape(*((4, -1) if corners else (-1,)), features, y.shape[-1] // features))
     side = tile // 2 if corners else tile
     rows, columns = height // tile, width // tile

@@ -107,9 +107,10 @@ class LeNet5(nnx.Module):
 
         def layer(x: Array, conv: nnx.Conv, pooled: bool) -> Array:
             kernel, bias = (parameter[...].astype(self.dtype) for parameter in (conv.kernel, conv.bias))  # pyright: ignore
+            bias = bias.reshape(1, -1, 1)
 
             def biased(y: Array) -> Array:
-                return y.astype(self.dtype) + bias.reshape(*[1] * (y.ndim - 2), -1, 1)
+                return y.astype(self.dtype) + (bias if y.ndim == 3 else bias[None])
 
             def finish(y: Array) -> Array:
                 if not pooled:
@@ -117,7 +118,7 @@ class LeNet5(nnx.Module):
                 if monotone:
                     return self.activation(biased(max_of_corners(y)))
                 if elementwise:
-                    return activated_max_of_corners(self.activation)(biased(y))
+                    return activated_max_of_corners(self.activation)(y.astype(self.dtype), bias)
                 return max_of_corners(self.activation(biased(y)))
 
             return convolve(x, kernel, finish, corners=pooled)

@@ -26,9 +26,14 @@ def _(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
 
 
 def _first_equal(y: Array, greatest: Array) -> Array:
-    """Number of the corner, int8, that is the maximum, of several the first one."""
-    first = jnp.where(y[2] == greatest, 2, 3)
-    return jnp.where(y[0] == greatest, 0, jnp.where(y[1] == greatest, 1, first)).astype(jnp.int8)
+    """Number of the corner, int8, that is the maximum, of several the first one; a loop of its own."""
+
+    @jax.jit
+    def found(y: Array, greatest: Array) -> Array:
+        first = jnp.where(y[2] == greatest, 2, 3)
+        return jnp.where(y[0] == greatest, 0, jnp.where(y[1] == greatest, 1, first)).astype(jnp.int8)
+
+    return _apart(found(y, greatest))
 
 
 def _at(corner: Array, y: Array) -> Array:
@@ -37,39 +42,40 @@ def _at(corner: Array, y: Array) -> Array:
     return jnp.where(chosen, y, 0).sum(axis=0)
 
 
-def activated_max_of_corners(activation: Callable[[Array], Array]) -> Callable[[Array], Array]:
-    """Max-pooling after an elementwise activation that is not monotone, as a CPU computes it fast.
+def activated_max_of_corners(activation: Callable[[Array], Array]) -> Callable[[Array, Array], Array]:
+    """Max-pooling after a bias and an elementwise activation that is not monotone, as a CPU computes it fast.
 
     XLA's CPU backend takes sums and products for free, and so it fuses a long activation into all that has use for
     its values: into the maximum, into each comparison with it, and into the gradient once more, in loops that LLVM
     does not vectorise. An `optimization_barrier` is gone before it fuses. A call that is marked not to be inlined
     stays one, and what it computes is a loop of its own. The slope is needed only where the maximum is: at a
-    quarter of the inputs.
+    quarter of the inputs, and so is the gradient of the bias.
 
     Args:
       activation: function of one array, each number alone, that closes over nothing to be differentiated.
 
     Returns:
-      Function of inputs that came with ``corners``: ``max_of_corners(activation(x))``, with its derivatives.
+      Function of inputs that came with ``corners`` and of a bias that broadcasts over each of the four:
+      ``max_of_corners(activation(x + bias))``, with its derivatives.
     """
-    value = jax.jit(activation)
-    slope = jax.jit(lambda x: jax.jvp(activation, (x,), (jnp.ones_like(x),))[1])
+    value = jax.jit(lambda x, bias: activation(x + bias[None]))
+    slope = jax.jit(lambda x, bias: jax.jvp(activation, (x + bias,), (jnp.ones_like(x),))[1])
 
     @jax.custom_jvp
     @jax.jit
-    def same_derivative(x: Array) -> Array:  # by this name `jaxact.diagnose` knows that it may look inside
-        return max_of_corners(_apart(value(x)))
+    def same_derivative(x: Array, bias: Array) -> Array:  # by this name `jaxact.diagnose` may look inside
+        return max_of_corners(_apart(value(x, bias)))
 
     @same_derivative.defjvp
-    def _(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
-        (x,), (dx,) = primals, tangents
-        y = _apart(value(x))
+    def _(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
+        (x, bias), (dx, dbias) = primals, tangents
+        y = _apart(value(x, bias))
         greatest = max_of_corners(y)
         first = _first_equal(y, greatest)
         there = jnp.where(first < 2, jnp.where(first == 0, x[0], x[1]), jnp.where(first == 2, x[2], x[3]))
         wide = jnp.promote_types(x.dtype, jnp.float32)  # what is rounded is the product
-        factor = _apart(slope(there.astype(wide)))
-        return greatest, (factor * _at(first, dx).astype(wide)).astype(y.dtype)
+        factor = _apart(slope(there.astype(wide), bias.astype(wide)))
+        return greatest, (factor * (_at(first, dx) + dbias).astype(wide)).astype(y.dtype)
 
     return same_derivative
 
