@@ -6,9 +6,9 @@ convolution theorem three of them are a convolution: by the transform of the win
 that of the kernel, and by the inverse transform. The transforms are real matrices of fixed numbers, for tiles of
 8 x 8 pixels, whose windows overlap (overlap-save); small images of other sides are one tile. Angles are counted
 from the center of a tile: cosines are of use for the sum of two opposite pixels alone, sines for their difference,
-and so half of the multiplications are left. The images of a batch are the innermost axis, so that every step around
-the products reads and writes long rows, and the outputs can come ordered by the corners of 2 x 2 squares, so that
-max-pooling is a maximum of four blocks.
+and so half of the multiplications are left. The images of a batch are the innermost axis, so that every step
+around the products reads and writes long rows, and the outputs can come ordered by the corners of 2 x 2 squares,
+so that max-pooling is a maximum of four blocks.
 
 References:
   Mathieu, Henaff and LeCun, "Fast training of convolutional networks through FFTs", 2014, arXiv:1312.5851.

@@ -58,7 +58,13 @@ def activated_max_of_corners(activation: Callable[[Array], Array]) -> Callable[[
       Function of inputs that came with ``corners`` and of a bias that broadcasts over each of the four:
       ``max_of_corners(activation(x + bias))``, with its derivatives.
     """
-    value = jax.jit(lambda x, bias: activation(x + bias[None]))
+
+    @jax.jit
+    def value(x: Array, bias: Array) -> Array:
+        """Of each corner with the whole bias: gradients add up corners first, bit for bit as in the rule below."""
+        whole = jnp.broadcast_to(bias, x.shape[1:])
+        return activation(jnp.stack([corner + whole for corner in x]))
+
     slope = jax.jit(lambda x, bias: jax.jvp(activation, (x + bias,), (jnp.ones_like(x),))[1])
 
     @jax.custom_jvp
