@@ -213,6 +213,12 @@ def test_convolution_is_that_of_xla(case):
     np.testing.assert_allclose(pooled, nnx.max_pool(y, (2, 2), (2, 2)), atol=2e-6 * np.abs(y).max())
 
 
+def test_transforms_do_a_third_of_the_arithmetic():
+    shapes = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in ((8, 8, 16, 128), (5, 5, 16, 120))]
+    directly = 2 * 128 * 8 * 8 * 25 * 16 * 120
+    assert 0.1 * directly < jax.jit(convolve).lower(*shapes).cost_analysis()["flops"] < 0.35 * directly
+
+
 def test_transforms_keep_float64():
     with jax.enable_x64(True):
         x, kernel = (np.random.default_rng(0).normal(size=shape) for shape in ((16, 16, 2, 3), (5, 5, 2, 4)))

@@ -27,13 +27,13 @@ def _(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
 
 def _first_equal(y: Array, greatest: Array) -> Array:
     """Number of the corner, int8, that is the maximum, of several the first one; a loop of its own."""
+    return _apart(_number_of_first(y, greatest))
 
-    @jax.jit
-    def found(y: Array, greatest: Array) -> Array:
-        first = jnp.where(y[2] == greatest, 2, 3)
-        return jnp.where(y[0] == greatest, 0, jnp.where(y[1] == greatest, 1, first)).astype(jnp.int8)
 
-    return _apart(found(y, greatest))
+@jax.jit
+def _number_of_first(y: Array, greatest: Array) -> Array:
+    first = jnp.where(y[2] == greatest, 2, 3)
+    return jnp.where(y[0] == greatest, 0, jnp.where(y[1] == greatest, 1, first)).astype(jnp.int8)
 
 
 def _at(corner: Array, y: Array) -> Array:
