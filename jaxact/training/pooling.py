@@ -65,7 +65,7 @@ def activated_max_of_corners(activation: Callable[[Array], Array]) -> Callable[[
         whole = jnp.broadcast_to(bias, x.shape[1:])
         return activation(jnp.stack([corner + whole for corner in x]))
 
-    slope = jax.jit(lambda x, bias: jax.jvp(activation, (x + bias,), (jnp.ones_like(x),))[1])
+    slope = jax.jit(lambda x: jax.jvp(activation, (x,), (jnp.ones_like(x),))[1])
 
     @jax.custom_jvp
     @jax.jit
@@ -80,7 +80,7 @@ def activated_max_of_corners(activation: Callable[[Array], Array]) -> Callable[[
         first = _first_equal(y, greatest)
         there = jnp.where(first < 2, jnp.where(first == 0, x[0], x[1]), jnp.where(first == 2, x[2], x[3]))
         wide = jnp.promote_types(x.dtype, jnp.float32)  # what is rounded is the product
-        factor = _apart(slope(there.astype(wide), bias.astype(wide)))
+        factor = _apart(slope((there + bias).astype(wide)))
         return greatest, (factor * (_at(first, dx) + dbias).astype(wide)).astype(y.dtype)
 
     return same_derivative
