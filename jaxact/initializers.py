@@ -81,7 +81,7 @@ def for_activation(
     fan = "fan_out" if mode == "backward" else "fan_in"
     return variance_scaling(
         factor**2, fan, distribution, in_axis=in_axis, out_axis=out_axis, batch_axis=batch_axis, **kept
-    )  # type: ignore[arg-type]
+    )
 
 
 def torch_gain(nonlinearity: str, param: float | None = None) -> float | None:

@@ -16,7 +16,7 @@ import statistics
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import numpy as np
@@ -50,7 +50,7 @@ class Bench:
     images: int = 5120
     batch_size: int = 256
     repeats: int = 7
-    method: str = "auto"
+    method: Literal["auto", "map", "vmap"] = "auto"
     devices: int | None = None
     out: str | None = None
 
@@ -73,7 +73,7 @@ class Bench:
                     times[name].append(time.perf_counter() - start)
 
         train = TrainConfig(epochs=self.repeats + 1, batch_size=self.batch_size, pixels="unit")
-        config = SweepConfig([self.activation], self.networks, method=self.method, train=train)  # type: ignore
+        config = SweepConfig([self.activation], self.networks, method=self.method, train=train)
         run_sweep(config, dataset=data, note=print, report=take_turns, progress=False)
 
         ours = times["jaxact sweep"][1:]

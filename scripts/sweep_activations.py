@@ -86,7 +86,8 @@ def _forecast(config: SweepConfig, data: Dataset, out: str) -> str:
     path = Path(out) / "results.jsonl"
     done = len(path.read_text().splitlines()) if path.exists() else 0
     activations = len(config.functions())
-    epochs = 2 * activations * len(config.seeds) * config.train.epochs  # type: ignore
+    networks = len(config.networks("gelu", config.initializers))
+    epochs = activations * networks * config.train.epochs
     seconds = (epochs - done) * 10 * each / len(rows) + (1 - done / epochs) * activations * building
     return (
         f"{activations} activations, {epochs} epochs of one network, of which {done} are done; the rest takes"

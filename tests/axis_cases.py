@@ -38,7 +38,10 @@ def entmax_oracle(x, alpha):
     if alpha == 1:
         return _softmax_oracle(x)
     a = mpmath.mpf(alpha) - 1
-    p_of = lambda tau: [max(a * v - tau, 0) ** (1 / a) for v in x]  # noqa: E731
+
+    def p_of(tau):
+        return [max(a * v - tau, 0) ** (1 / a) for v in x]
+
     low, high = a * max(x) - 1, a * max(x)
     for _ in range(150):
         middle = (low + high) / 2

@@ -289,7 +289,7 @@ def test_glu_with_is_a_value():
     assert fn == glu_with(sigmoidal.sigmoid) != glu_with(sigmoidal.tanh)
     assert {fn: 1}[pickle.loads(pickle.dumps(fn))] == 1
     with pytest.raises(AttributeError):
-        setattr(fn, "fn", sigmoidal.tanh)  # noqa: B010
+        fn.fn = sigmoidal.tanh  # pyright: ignore[reportAttributeAccessIssue]
     np.testing.assert_array_equal(jax.jit(lambda f, x: f(x), static_argnums=0)(fn, x), glu(x))
     with pytest.raises(TypeError, match=r"^fn must be callable, got str$"):
         glu_with("sigmoid")  # pyright: ignore[reportArgumentType]

@@ -54,7 +54,10 @@ def test_in_flax():
 
 def test_as_haiku_calls_it():
     keys = iter(jax.random.split(KEY, 2))
-    init = lambda shape, dtype: for_activation(jax.nn.silu)(next(keys), shape, dtype)  # noqa: E731
+
+    def init(shape, dtype):
+        return for_activation(jax.nn.silu)(next(keys), shape, dtype)
+
     assert init((3, 4), jnp.bfloat16).dtype == jnp.bfloat16
 
 
@@ -100,4 +103,4 @@ def test_calculate_gain():
         with pytest.raises(jaxact.InputError, match="unknown nonlinearity"):
             calculate_gain(bad)
     with pytest.raises(TypeError, match="fn must be callable"):
-        calculate_gain(3.0)  # type: ignore[arg-type]
+        calculate_gain(3.0)  # pyright: ignore[reportArgumentType]

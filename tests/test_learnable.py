@@ -141,7 +141,10 @@ def test_exact_in_the_input_and_in_every_parameter(case, dtype):
     parameters = {key: float(dtype(value)) for key, value in parameters.items()}
     xs, smallest = inputs(dtype, kinks), float(np.finfo(dtype).smallest_normal)
     with jax.enable_x64(dtype == np.float64):
-        f = lambda x, p: fn(x, **p)  # noqa: E731
+
+        def f(x, p):
+            return fn(x, **p)
+
         slope = jax.grad(f)
         everything = [f, slope, jax.grad(lambda x, p: slope(x, p)), jax.grad(f, 1)]
         arrays = {key: jnp.asarray(value, dtype) for key, value in parameters.items()}
@@ -187,7 +190,9 @@ def test_rational_is_total():
     )
 
     def all_of(x, a, b):
-        f = lambda x: rational(x, a, b)  # noqa: E731
+        def f(x):
+            return rational(x, a, b)
+
         by_coefficients = jax.grad(lambda a, b: rational(x, a, b), (0, 1))(a, b)
         return jnp.stack([f(x), jax.grad(f)(x), jax.grad(jax.grad(f))(x)]), by_coefficients
 
@@ -232,7 +237,10 @@ def test_rational_mixed_derivatives():
 
 def test_second_derivative_through_a_scan():
     """There JAX forgets rules of custom_jvp, unless a checkpoint keeps them, and the derivative would be 0."""
-    f = lambda x: rational(x, (0.1, 0.6, 0.2), (0.3, 0.2))  # noqa: E731
+
+    def f(x):
+        return rational(x, (0.1, 0.6, 0.2), (0.3, 0.2))
+
     x = jnp.array([0.5, -1.2, 2.3])
 
     def total(xs):
@@ -423,7 +431,9 @@ def test_pairs(name):
     # It transforms.
     @functools.partial(jax.jit, static_argnums=0)
     def value_and_slopes(pair, parameters, x):
-        one = lambda p: (pair.apply(p, x).sum(), pair.apply(p, x))  # noqa: E731
+        def one(p):
+            return (pair.apply(p, x).sum(), pair.apply(p, x))
+
         return jax.vmap(jax.value_and_grad(one, has_aux=True))(parameters)
 
     several = jax.tree.map(lambda p: jnp.stack([p, p + 0.25]), parameters)

@@ -227,11 +227,11 @@ def test_transforms_keep_float64():
 
 
 def test_equal_corners_give_the_gradient_to_the_first():
-    y = jnp.asarray([[1.0, 0, 2, 5], [1, 3, 2, 5], [1, 3, 2, 6], [0, 3, 2, 6]])
+    y = jnp.asarray([[1.0, 0, 2, 5, 0], [1, 3, 2, 5, 0], [1, 3, 2, 6, 0], [0, 3, 2, 6, 7]])
     grad = jax.grad(lambda y: max_of_corners(y).sum())(y)
-    np.testing.assert_array_equal(grad, [[1, 0, 1, 0], [0, 1, 0, 0], [0, 0, 0, 1], [0, 0, 0, 0]])
-    _, tangent = jax.jvp(max_of_corners, (y,), (jnp.arange(16.0).reshape(4, 4),))
-    np.testing.assert_array_equal(tangent, [0, 5, 2, 11])
+    np.testing.assert_array_equal(grad, [[1, 0, 1, 0, 0], [0, 1, 0, 0, 0], [0, 0, 0, 1, 0], [0, 0, 0, 0, 1]])
+    _, tangent = jax.jvp(max_of_corners, (y,), (jnp.arange(20.0).reshape(4, 5),))
+    np.testing.assert_array_equal(tangent, [0, 6, 2, 13, 19])
 
 
 def pooled_plainly(activation):
@@ -275,6 +275,17 @@ def test_no_loop_evaluates_the_activation_for_each_comparison():
     for part in computing:
         assert " maximum(" not in part
         assert " compare(" not in part
+
+
+def test_no_loop_finds_the_maximum_and_its_corner_again():
+    def loss(x, kernel):
+        return (convolve(x, kernel, max_of_corners, corners=True) ** 2).sum()
+
+    shapes = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in ((32, 32, 3, 16), (5, 5, 3, 6))]
+    parts = jax.jit(jax.grad(loss, argnums=1)).lower(*shapes).compile().as_text().split("\n\n")
+    comparing = [part for part in parts if " compare(" in part]
+    assert len(comparing) >= 2  # which corner it is, and where its gradient goes
+    assert not any(" maximum(" in part for part in comparing)
 
 
 # --- mistakes ---------------------------------------------------------------------------------------------

@@ -56,13 +56,21 @@ def test_mask_is_leaving_out(name):
     where = np.random.default_rng(3).permuted(np.tile([True] * 4 + [False] * 3, (6, 1)), axis=1)
     poisoned = jnp.where(where, x, jnp.tile(jnp.array([jnp.nan, INF, -INF, BIG, 1.0, 1e30, -1.0], FLOAT), (6, 1)))
     weights = random(6, 7, seed=1)
-    loss = lambda x, **options: jnp.where(jnp.isfinite(y := fn(x, **options)), y * weights[: len(x)], 0).sum()  # noqa: E731
+
+    def loss(x, **options):
+        return jnp.where(jnp.isfinite(y := fn(x, **options)), y * weights[: len(x)], 0).sum()
+
     got, slope = fn(poisoned, where=where), jax.grad(loss)(poisoned, where=where)
+
+    def row_loss(row, weights):
+        return (fn(row) * weights).sum()
+
     for i, kept in enumerate(where):
         np.testing.assert_allclose(got[i, kept], fn(x[i, kept]), rtol=16 * EPS, atol=EPS)
         np.testing.assert_array_equal(got[i, ~kept], empty)
-        row_loss = lambda row: (fn(row) * weights[i, kept]).sum()  # noqa: B023, E731
-        np.testing.assert_allclose(slope[i, kept], jax.grad(row_loss)(x[i, kept]), rtol=1e-5, atol=64 * EPS)
+        np.testing.assert_allclose(
+            slope[i, kept], jax.grad(row_loss)(x[i, kept], weights[i, kept]), rtol=1e-5, atol=64 * EPS
+        )
         np.testing.assert_array_equal(slope[i, ~kept], 0)
     if name != "softmin":  # for which they are infinite on the other side
         below = jnp.where(where, x, -INF)
@@ -76,7 +84,10 @@ def test_row_without_entries(name):
     fn, empty = CASES[name][0], -INF if is_log(name) else 0
     x = random(2, 4)
     where = jnp.array([[False] * 4, [True, False, True, True]])
-    value = lambda x, **options: jnp.where(jnp.isfinite(y := fn(x, **options)), y, 0)  # noqa: E731
+
+    def value(x, **options):
+        return jnp.where(jnp.isfinite(y := fn(x, **options)), y, 0)
+
     with jax.debug_nans(True):
         got = fn(x, where=where)
         slope = jax.jacrev(value)(x, where=where)

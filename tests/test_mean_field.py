@@ -34,7 +34,10 @@ def hard_tanh(x):
 def test_length_map():
     q = np.array([1e-5, 0.3, 1.0, 40.0, 1e5])
     close(mean_field.length_map(jax.nn.relu, q, sigma_w=1.3, sigma_b=0.2), 1.69 * q / 2 + 0.04)
-    leaky = lambda x: jax.nn.leaky_relu(x, 0.2)  # noqa: E731
+
+    def leaky(x):
+        return jax.nn.leaky_relu(x, 0.2)
+
     close(mean_field.length_map(leaky, q, sigma_w=1.3), 1.69 * q * 1.04 / 2)
     close(
         mean_field.length_map(jaxact.erf, q, sigma_w=1.3, sigma_b=0.2),
@@ -46,7 +49,9 @@ def test_length_map():
 
 @pytest.mark.parametrize("slope", [0.0, 0.2, -0.5])
 def test_correlation_map_of_rectifiers(slope):
-    fn = lambda x: jnp.where(x > 0, x, slope * x)  # noqa: E731
+    def fn(x):
+        return jnp.where(x > 0, x, slope * x)
+
     share = (1 - slope) ** 2 / (1 + slope**2)
     expected = [1 - (g - share * (g - relu_gap(g))) for g in GAPS]
     got = mean_field.correlation_map(fn, 1 - GAPS, sigma_w=1.1, q=2.3)
@@ -141,9 +146,14 @@ def test_close_pairs_of_fixed_points_stop_signals(apart):
     # As right as V is, which crosses q the flatter the nearer they are.
     np.testing.assert_allclose(got[:4], low, rtol=4e-15 / apart)
     np.testing.assert_array_equal(got[4:], np.inf)
+
     # A step: V = w^2 erfc(1 / sqrt(2 q)), the upper one is stable, the signals come from above.
-    step = lambda x: jnp.where(jnp.abs(x) > 1, 1.0, 0.0)  # noqa: E731
-    w2 = lambda q: q / mpmath.erfc(1 / mpmath.sqrt(2 * q))  # noqa: E731
+    def step(x):
+        return jnp.where(jnp.abs(x) > 1, 1.0, 0.0)
+
+    def w2(q):
+        return q / mpmath.erfc(1 / mpmath.sqrt(2 * q))
+
     with mpmath.workdps(30):
         lowest = mpmath.findroot(lambda q: mpmath.diff(w2, q), (0.3, 1.0), solver="anderson")
         q = float(lowest * (1 + apart))
@@ -173,7 +183,10 @@ def test_known_numbers_of_the_edge_of_chaos():
         edge.q[1:],
     )
     for slope in (0.0, 0.3):
-        leaky = lambda x, a=slope: jax.nn.leaky_relu(x, a)  # noqa: E731
+
+        def leaky(x, a=slope):
+            return jax.nn.leaky_relu(x, a)
+
         close(mean_field.edge_of_chaos(leaky).sigma_w, [(2 / (1 + slope**2)) ** 0.5])
         assert mean_field.edge_of_chaos(leaky, sigma_b=0.1).q.size == 0
     # erf: closed forms along the curve
@@ -185,7 +198,10 @@ def test_known_numbers_of_the_edge_of_chaos():
 
 def test_every_solution_is_found():
     """x + sin(4x)/2 turns the edge back on itself: some biases have several solutions."""
-    fn = lambda x: x + jnp.sin(4 * x) / 2  # noqa: E731
+
+    def fn(x):
+        return x + jnp.sin(4 * x) / 2
+
     biases = np.linspace(0.02, 0.3, 8)
     edge = mean_field.edge_of_chaos(fn, sigma_b=biases)
     q = np.geomspace(1e-8, 1e4, 20001)
@@ -217,7 +233,10 @@ def test_doubly_critical_points(name, value):
     close(point.slope, 1)
     with mpmath.workdps(20):
         h = mpmath.mpf(10) ** -7
-        slope = lambda x: (8 * (value(x + h) - value(x - h)) - value(x + 2 * h) + value(x - 2 * h)) / (12 * h)  # noqa: E731
+
+        def slope(x):
+            return (8 * (value(x + h) - value(x - h)) - value(x + 2 * h) + value(x - 2 * h)) / (12 * h)
+
         z = [mpmath.mpf(k) / 8 for k in range(-88, 89)]  # trapezoids converge exponentially for analytic functions
         p = [mpmath.npdf(t) / 8 for t in z]
 
@@ -324,7 +343,9 @@ def test_rates_of_convergence_at_criticality():
 
 
 def test_gradient_variance():
-    gelu = lambda x: jax.nn.gelu(x, approximate=False)  # noqa: E731
+    def gelu(x):
+        return jax.nn.gelu(x, approximate=False)
+
     assert -13.5 < np.log10(mean_field.gradient_variance(gelu, init="he_normal")) < -13
     close(mean_field.gradient_variance(jax.nn.relu, init="he_uniform", depth=30), 1)
     close(mean_field.gradient_variance(jax.nn.relu, init="lecun_normal", depth=30), 2.0**-30)

@@ -96,7 +96,9 @@ def test_kinks_are_found(k):
 
 
 def test_many_kinks_and_all_scales():
-    triangle = lambda x: jnp.abs(x - 2 * jnp.round(x / 2))  # noqa: E731
+    def triangle(x):
+        return jnp.abs(x - 2 * jnp.round(x / 2))
+
     close(moments(triangle, [0.01, 1.0, 100.0]).slope, 1)
     # E t^2 from the Fourier series of t^2, which has the mean 1/3
     n = np.arange(1, 4000)[:, None]
@@ -143,7 +145,10 @@ def by_mpmath(spec, q):
     row, parameters = row_of(spec), dict(getattr(jaxact.get(spec), "config", ()))
     names = {name: getattr(mpmath, name) for name in NAMES} | row.parameters | parameters
     code = compile(row.formula, spec, "eval")
-    f = lambda x: mpmath.mpf(eval(code, {**names, "x": x}))  # noqa: E731
+
+    def f(x):
+        return mpmath.mpf(eval(code, {**names, "x": x}))
+
     kinks = [-0.5, 0.5] if "shrink(" in spec or spec in ("soft_shrink", "hard_shrink") else row.kinks
     with mpmath.workdps(32):
         root = mpmath.sqrt(q)
@@ -182,7 +187,7 @@ def test_arrays_and_transformations():
         np.testing.assert_allclose(get(q), expected, rtol=1e-6)
 
     class Unhashable:
-        __hash__ = None  # type: ignore[assignment]
+        __hash__ = None
 
         def __call__(self, x):
             return jnp.tanh(x)
@@ -230,7 +235,7 @@ def test_bad_input(fn, q, message):
 
 def test_bad_function():
     with pytest.raises(TypeError, match="fn must be callable"):
-        moments("relu")  # type: ignore[arg-type]
+        moments("relu")
 
 
 def test_gain():
@@ -248,4 +253,4 @@ def test_gain():
     with pytest.raises(jaxact.InputError, match="no gain of mode 'forward'"):
         gain(lambda x: 0 * x)
     with pytest.raises(jaxact.InputError, match="q must be one number"):
-        gain(jnp.tanh, q=np.ones(2))  # type: ignore[arg-type]
+        gain(jnp.tanh, q=np.ones(2))

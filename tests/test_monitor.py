@@ -113,7 +113,9 @@ def train(kind, given, *, monitored):
     """Five steps of a loop that gives its buffers away."""
     if kind == "nnx":
         graph, params, state = nnx.split(Norm(), nnx.Param, ...)
-        whole = lambda params, state: nnx.merge(graph, params, state)  # noqa: E731
+
+        def whole(params, state):
+            return nnx.merge(graph, params, state)
 
         def forward(params, state, x):
             model = nnx.merge(graph, params, state, copy=True)
@@ -121,7 +123,9 @@ def train(kind, given, *, monitored):
     else:
         variables = LinenNorm().init(KEY, ROWS)
         params, state = variables["params"], {"batch_stats": variables["batch_stats"]}
-        whole = lambda params, state: (LinenNorm(), {"params": params, **state})  # noqa: E731
+
+        def whole(params, state):
+            return (LinenNorm(), {"params": params, **state})
 
         def forward(params, state, x):
             return LinenNorm().apply({"params": params, **state}, x, mutable=["batch_stats"])

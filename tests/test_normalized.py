@@ -59,7 +59,10 @@ def test_agrees_with_jax_nn_and_scipy():
     where = np.random.default_rng(1).random((5, 7)) < 0.6
     where[:, 0] = True
     weights = random(5, 7, seed=2)
-    loss = lambda x, f: jnp.where(where, f(x, -1, where) * weights, 0).sum()  # noqa: E731
+
+    def loss(x, f):
+        return jnp.where(where, f(x, -1, where) * weights, 0).sum()
+
     for ours, theirs, scipy_s in (
         (softmax, jax.nn.softmax, scipy.special.softmax),
         (log_softmax, jax.nn.log_softmax, scipy.special.log_softmax),
@@ -103,7 +106,10 @@ def test_hessian_against_differences_of_the_jacobian(name):
 def test_temperature_is_differentiable(fn, off_by_one):
     with jax.enable_x64(True):
         x = random(2, 5).astype(float)
-        f = lambda x, t: fn(x, temperature=t, off_by_one=off_by_one)  # noqa: E731
+
+        def f(x, t):
+            return fn(x, temperature=t, off_by_one=off_by_one)
+
         check_grads(f, (x, jnp.array([[0.7], [2.0]])), order=1)
 
 
@@ -191,7 +197,9 @@ def test_transformations_agree(name):
     [(softmax, "temperature"), (log_softmax, "temperature"), (softmin, "temperature"), (entmax, "alpha")],
 )
 def test_one_parameter_for_each_row(fn, key):
-    f = lambda x, p, **options: fn(x, **{key: p}, **options)  # noqa: E731
+    def f(x, p, **options):
+        return fn(x, **{key: p}, **options)
+
     x, per_row = random(4, 6), jnp.asarray([[1.0], [1.25], [2.0], [3.5]], FLOAT)
     close = functools.partial(np.testing.assert_allclose, rtol=16 * EPS, atol=2 * EPS)
     rows = jnp.stack([f(row, float(p)) for row, p in zip(x, per_row[:, 0], strict=True)])

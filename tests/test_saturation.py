@@ -237,7 +237,9 @@ def test_steps_between_the_points_of_the_grid_are_found(steep, at):
 
 
 def test_jumps_are_no_slopes():
-    fn = lambda x: jaxact.tanh(x) + jnp.sign(x - 1.2345) + jnp.floor(x / 100)  # noqa: E731
+    def fn(x):
+        return jaxact.tanh(x) + jnp.sign(x - 1.2345) + jnp.floor(x / 100)
+
     found = saturation_regions(fn, dtype=jnp.float64)
     assert found.max_slope == 1
     np.testing.assert_allclose(ends(found.saturated), [-math.acosh(10), math.acosh(10)], rtol=4e-16)
@@ -322,7 +324,9 @@ def test_slopes_of_any_size(scale):
 
 
 def test_a_single_flat_number_is_no_interval():
-    odd = lambda x: jnp.sign(x) * jnp.log1p(jnp.abs(x))  # noqa: E731
+    def odd(x):
+        return jnp.sign(x) * jnp.log1p(jnp.abs(x))
+
     assert derivative(odd)(0.0) == 0  # sign has no slope there, and abs neither
     found = saturation_regions(odd, dtype=jnp.float64)
     np.testing.assert_array_equal(found.saturated, [[-INF, -99], [99, INF]])
@@ -547,7 +551,10 @@ def test_shares_in_the_tails():
         for i in range(2):
             for j, (low, high) in enumerate(spans):
                 a, b = (mpmath.mpf(end) for end in (low, high))
-                cdf = lambda z, i=i: mpmath.ncdf((z - mpmath.mpf(means[i])) / mpmath.mpf(stds[i]))  # noqa: E731
+
+                def cdf(z, i=i):
+                    return mpmath.ncdf((z - mpmath.mpf(means[i])) / mpmath.mpf(stds[i]))
+
                 true = float(cdf(b) - cdf(a))
                 # The ends in units of std are rounded, which far out counts for their square.
                 far = min(abs(low - means[i]), abs(high - means[i])) / stds[i]

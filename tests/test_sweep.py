@@ -91,7 +91,10 @@ CHANGES = {  # what may not change a row
 @pytest.mark.parametrize("what", CHANGES)
 def test_company_changes_nothing(what, straight, data):
     rows = run_sweep(dataclasses.replace(TOY, **CHANGES[what]), dataset=data).rows
-    key = lambda row: [row[name] for name in ("learning_rate", "seed", "epoch")]  # noqa: E731
+
+    def key(row):
+        return [row[name] for name in ("learning_rate", "seed", "epoch")]
+
     assert sorted(timeless(rows), key=key) == sorted(timeless(straight.rows), key=key)
 
 

@@ -154,7 +154,10 @@ def test_stacked_and_many_axes():
     heads = nnx.Sequential(
         nnx.LinearGeneral(12, (5, 40), rngs=nnx.Rngs(0)), jax.nn.relu, lambda x: x.mean(axis=(1, 2))[:, None]
     )
-    loss = lambda outputs, batch: outputs.sum()  # noqa: E731
+
+    def loss(outputs, batch):
+        return outputs.sum()
+
     found = jaxact.diagnose(heads, (ROWS, LABELS), loss).what_if(initializer="lecun_normal")
     (weights, _) = sorted(jax.tree.leaves(found.after._source.parameters), key=lambda leaf: -leaf.ndim)
     assert float(weights.std()) == pytest.approx(12**-0.5, rel=0.05)

@@ -172,12 +172,15 @@ def gradient_variance(
     References:
       Schoenholz et al. 2017, arXiv:1611.01232; He et al. 2015, arXiv:1502.01852.
     """
-    family = init.removesuffix("_normal").removesuffix("_uniform") if isinstance(init, str) else None
-    if family is not None and family not in _INITS:
-        names = ", ".join(f"{name}_normal" for name in _INITS if name != "orthogonal")
-        raise InputError(f"init must be a number or one of {names}, orthogonal, got {shown(init)}")
-    sigma_w = _INITS[family] ** 0.5 if family is not None else init
-    run = propagate(fn, depth=depth, sigma_w=sigma_w, sigma_b=sigma_b, q=q)  # type: ignore[arg-type]
+    if isinstance(init, str):
+        family = init.removesuffix("_normal").removesuffix("_uniform")
+        if family not in _INITS:
+            names = ", ".join(f"{name}_normal" for name in _INITS if name != "orthogonal")
+            raise InputError(f"init must be a number or one of {names}, orthogonal, got {shown(init)}")
+        sigma_w = _INITS[family] ** 0.5
+    else:
+        sigma_w = init
+    run = propagate(fn, depth=depth, sigma_w=sigma_w, sigma_b=sigma_b, q=q)
     return run.gradient[..., 0]
 
 

@@ -73,7 +73,7 @@ def transformed(
       >>> transformed(jnp.abs, 2.0, 0.0, 0.5, 1.0, jnp.array([-1.0, 3.0]))
       Array([1.5, 3.5], dtype=float32)
     """
-    return gamma * (fn(alpha * x + beta) + delta)  # type: ignore[operator]
+    return gamma * (fn(alpha * x + beta) + delta)
 
 
 def _expect(fn: Callable, alpha: float, beta: float) -> _Expectations:
